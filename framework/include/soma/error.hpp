@@ -1,0 +1,3 @@
+#pragma once
+
+#include "soma/sdk/error.hpp"

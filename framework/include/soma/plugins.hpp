@@ -1,0 +1,53 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "soma/abi.h"
+#include "soma/api.hpp"
+
+namespace soma {
+
+/// What became of a file libsoma_*.so that the search found.
+enum class PluginStatus { ready, rejected, shadowed };
+
+/// Why a file was rejected; stable, for programs. `reason` in PluginRecord is the sentence for
+/// people.
+///   not_a_library   not an ELF shared library        truncated        shorter than its headers say
+///   wrong_machine   built for another architecture   no_abi_tag       lacks a section soma_abi_*
+///   abi_version     an ABI this host cannot speak    instruction_set  needs what this CPU lacks
+///   load_failed     the dynamic loader refused       entry_failed     its entry point returned an
+///   error or nothing fp_environment  loading it changed MXCSR         unreadable       the file
+///   cannot be opened duplicate_name  brings a name that is taken
+struct PluginRecord {
+  std::filesystem::path path;
+  std::string name;  ///< as the manifest says; from the file name when it could not be read
+  std::string version;
+  std::string kind;  ///< "backend", "activation", or several joined by '+'
+  PluginStatus status = PluginStatus::rejected;
+  std::string code;    ///< empty when ready
+  std::string reason;  ///< empty when ready
+};
+
+/// Puts a folder in front of the search path (--plugin-path). Call before the first look-up.
+/// Order: added folders, SOMA_PLUGIN_PATH (colon-separated), <executable>/../lib/soma, the folder
+/// lib/soma beside libsoma itself, the install libdir. Never the current directory.
+SOMA_API void add_plugin_path(const std::filesystem::path& folder);
+
+/// The folders searched, in order, whether they exist or not.
+SOMA_API std::vector<std::filesystem::path> plugin_search_path();
+
+/// Admits every libsoma_*.so on the search path and tells what became of each. The first of a file
+/// name wins; later ones are shadowed. Thread-safe; a file is admitted once per process. Libraries
+/// are never unloaded.
+SOMA_API std::vector<PluginRecord> list_plugins();
+
+/// The activation of that name that a plugin brings, or nullptr. Lives for the life of the process.
+SOMA_API const soma_activation* find_activation_plugin(std::string_view name);
+
+/// Names of all activations that plugins bring.
+SOMA_API std::vector<std::string> activation_plugins();
+
+}  // namespace soma

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "soma/backend.hpp"
+#include "soma/dataset.hpp"
+#include "soma/model.hpp"
+#include "soma/optimizer.hpp"
+
+namespace soma {
+
+struct TrainerOptions {
+  Optimizer optimizer = Adam{};
+  std::uint64_t seed = 1;  ///< initial weights (if the model has none) and shuffling
+  int threads = 0;         ///< 0: all the CPUs this process may use
+};
+
+/// Where a run stands; after a step, `step` counts it.
+struct Progress {
+  std::int64_t epoch = 0;          ///< from 0
+  std::int64_t step = 0;           ///< updates done since the start of training
+  std::int64_t step_in_epoch = 0;  ///< updates done in this epoch
+  std::int64_t steps_per_epoch = 0;
+  std::int64_t total_steps = 0;  ///< of this fit, counted from the start of training
+  double loss = 0;               ///< of the last batch
+  double mean_loss = 0;          ///< over this epoch so far, weighted by samples
+  double accuracy = 0;           ///< over this epoch so far; 0 for regression
+  double seconds = 0;            ///< training time so far, over all sessions of this run
+  std::int64_t samples = 0;      ///< samples trained on so far, over all sessions
+};
+
+struct Evaluation {
+  double loss = 0;
+  double accuracy = 0;  ///< share of right classes; 0 for regression
+  std::int64_t samples = 0;
+  std::vector<std::int64_t>
+      confusion;  ///< [true class * classes + predicted class]; empty for regression
+};
+
+struct FitOptions {
+  std::int64_t epochs = 1;
+  std::int64_t steps = 0;  ///< if > 0: stop after this many updates, whatever `epochs` says
+  std::int64_t batch = 32;
+  const Dataset* validation = nullptr;
+  std::function<void(const Progress&)> on_step;  ///< after every update
+  std::function<void(const Progress&, const Evaluation*)>
+      on_epoch;  ///< after every epoch; Evaluation if validating
+  const std::atomic<bool>* stop =
+      nullptr;  ///< looked at after every update; set it to leave fit early
+};
+
+/// Trains a model on one backend. Deterministic: (model, data, options, seed) decide every bit
+/// where the backend is exact, whatever the thread count.
+class SOMA_API Trainer {
+ public:
+  /// Initializes the model with options.seed if it has no parameters yet. Keeps a reference to it.
+  /// Throws UnsupportedError that lists every op the backend cannot do, before anything is computed
+  /// (at the first fit or step).
+  Trainer(Model& model, Backend backend, TrainerOptions options = {});
+  ~Trainer();
+
+  /// Trains until epochs or steps are reached, from where the last fit, or the loaded checkpoint,
+  /// stood. The order of samples in epoch e is a permutation drawn from (seed, e); a last smaller
+  /// batch is trained on too. Returns where it stopped.
+  Progress fit(const Dataset& train, const FitOptions& options);
+  Evaluation evaluate(const Dataset& data, std::int64_t batch = 256);
+
+  /// One update on a batch given by hand. inputs [batch, sample...]; labels for cross-entropy,
+  /// targets for regression.
+  double step(std::span<const float> inputs, std::span<const std::int32_t> labels);
+  double step(std::span<const float> inputs, std::span<const float> targets);
+
+  const Progress& progress() const noexcept;
+  int threads() const noexcept;
+  /// Everything needed to go on with the same bits: weights, optimizer state, counters, position in
+  /// the data. Written to a temporary file, synced and renamed; the file that was there is kept as
+  /// "<name>.previous".
+  void save_checkpoint(const std::filesystem::path& file) const;
+  /// Throws FormatError (damaged: load_checkpoint_or_previous tries the predecessor) or ShapeError
+  /// (another model).
+  void load_checkpoint(const std::filesystem::path& file);
+
+  struct KernelReport {
+    std::string op, layer, implementation;
+    Exactness exactness;
+  };
+  /// The kernels of the training program for that batch size, in execution order.
+  std::vector<KernelReport> kernels(std::int64_t batch);
+  /// Bytes of the memory plan (activations, gradients, workspaces, packs) for that batch size.
+  std::size_t planned_bytes(std::int64_t batch);
+
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+/// A callback for FitOptions::on_step: a bar with rate and time left on a terminal, a plain line
+/// now and then elsewhere (stderr).
+SOMA_API std::function<void(const Progress&)> progress_bar();
+
+}  // namespace soma

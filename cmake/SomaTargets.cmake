@@ -1,6 +1,6 @@
 # Warnings are errors on the project's own targets only.
 function(soma_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Werror)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Werror -Wno-missing-field-initializers)
 endfunction()
 
 # Adds a folder's targets when the folder is there.

@@ -81,7 +81,7 @@ class SOMA_API Trainer {
   /// the data. Written to a temporary file, synced and renamed; the file that was there is kept as
   /// "<name>.previous".
   void save_checkpoint(const std::filesystem::path& file) const;
-  /// Throws FormatError (damaged: load_checkpoint_or_previous tries the predecessor) or ShapeError
+  /// Throws FormatError (missing or damaged) or ShapeError
   /// (another model).
   void load_checkpoint(const std::filesystem::path& file);
 

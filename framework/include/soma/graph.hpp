@@ -1,0 +1,98 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "soma/api.hpp"
+#include "soma/layer.hpp"
+
+namespace soma {
+
+/// A network as data: values, the nodes that compute them in order, and the parameters they need.
+/// Shapes are static, batch included.
+struct SOMA_API Graph {
+  enum class Source { input, targets, parameter, state, scalars, constant, node };
+
+  struct ValueInfo {
+    TensorInfo info;
+    Source source = Source::node;
+    int index = -1;  ///< parameter: its number; state: number of the parameter it belongs to; node:
+                     ///< its number
+    int slot = 0;    ///< state: which of the optimizer's tensors
+    float fill = 0;  ///< constant: the value of every element
+    bool needs_gradient = false;
+    int view_of = -1;  ///< another value with the same elements (reshape)
+  };
+  enum class Phase { forward, backward, update };
+  struct Node {
+    Op op;                             ///< id "view" for a reshape: nothing is computed
+    std::vector<int> inputs, outputs;  ///< values
+    int layer = -1;
+    Phase phase = Phase::forward;
+    std::string
+        plugin;  ///< activation that a plugin brings; the op is then "activation/1.fwd" or ".bwd"
+  };
+  struct ParameterInfo {
+    std::string name;  ///< "conv1.weight"
+    Shape shape;
+    Init init = Init::zeros;
+    std::int64_t fan_in = 0, fan_out = 0;
+    int value = -1;
+  };
+
+  std::vector<ValueInfo> values;
+  std::vector<Node> nodes;
+  std::vector<ParameterInfo> parameters;
+  std::vector<std::string> layers;
+
+  int input = -1, output = -1;
+  int targets = -1, loss = -1, probabilities = -1;  ///< set by append_loss
+
+  const Shape& shape(int value) const { return values[static_cast<std::size_t>(value)].info.shape; }
+  /// The value whose storage `value` shares.
+  int root(int value) const;
+};
+
+/// What layers build with: appends nodes to a graph, with shapes checked by the op families.
+class SOMA_API GraphBuilder {
+ public:
+  GraphBuilder(Graph& graph, Purpose purpose) : graph_(graph), purpose_(purpose) {}
+
+  Purpose purpose() const noexcept { return purpose_; }
+  Graph& graph() noexcept { return graph_; }
+
+  /// Nodes and parameters from here on belong to the layer of that name.
+  void enter_layer(std::string name);
+  void set_phase(Graph::Phase phase) noexcept { phase_ = phase; }
+
+  /// The model's input, batch first.
+  Value input(const Shape& shape);
+  /// A tensor that training changes, named "<layer>.<name>". fan_in and fan_out: see Init.
+  Value parameter(std::string_view name, const Shape& shape, Init init, std::int64_t fan_in,
+                  std::int64_t fan_out);
+  /// A value that is neither computed nor a parameter.
+  Value leaf(Graph::Source source, TensorInfo info, int index = -1, int slot = 0, float fill = 0);
+  /// Appends `op` on `inputs` and returns its outputs; their number is that of the op.
+  std::vector<Value> emit(Op op, std::span<const Value> inputs);
+  /// The same for callers who want the first output.
+  Value emit_one(Op op, std::initializer_list<Value> inputs);
+  /// The same elements in another shape; nothing is computed. Throws ShapeError if the counts
+  /// differ.
+  Value reshape(const Value& value, const Shape& shape);
+  /// f(x) for "relu", "sigmoid", "tanh" or an activation that a plugin brings; "" gives x back.
+  /// Throws ShapeError that lists the known names.
+  Value activation(const Value& x, const std::string& name);
+  /// True for a name that activation() takes.
+  static bool knows_activation(const std::string& name);
+
+ private:
+  Value add(Graph::ValueInfo info);
+  Graph& graph_;
+  Purpose purpose_;
+  int layer_ = -1;
+  Graph::Phase phase_ = Graph::Phase::forward;
+};
+
+}  // namespace soma

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "soma/graph.hpp"
+#include "soma/model.hpp"
+#include "soma/optimizer.hpp"
+
+namespace soma {
+
+/// Appends the loss on graph.output and new targets; sets graph.targets, loss and (cross-entropy)
+/// probabilities.
+void append_loss(Graph& graph, Loss loss, Purpose purpose);
+
+/// Appends the backward of everything that graph.loss depends on. Returns, per parameter, the value
+/// of its gradient; -1 where the loss does not depend on it.
+std::vector<int> append_backward(Graph& graph);
+
+/// How many tensors of state the optimizer keeps per parameter, and what they are called in
+/// checkpoints.
+std::vector<std::string> optimizer_slots(const Optimizer& optimizer);
+
+/// Appends one update op per parameter that has a gradient. All share one value of source
+/// `scalars`.
+void append_update(Graph& graph, const Optimizer& optimizer, const std::vector<int>& gradients);
+
+/// The optimizer's per-step scalars for update number `step` (from 1), in the order its op takes
+/// them.
+std::vector<float> optimizer_scalars(const Optimizer& optimizer, std::int64_t step);
+
+}  // namespace soma

@@ -1,0 +1,108 @@
+#include "soma/graph.hpp"
+
+#include "soma/plugins.hpp"
+#include "soma/sdk/ops/pointwise.hpp"
+
+namespace soma {
+
+int Graph::root(int value) const {
+  while (values[static_cast<std::size_t>(value)].view_of >= 0) {
+    value = values[static_cast<std::size_t>(value)].view_of;
+  }
+  return value;
+}
+
+void GraphBuilder::enter_layer(std::string name) {
+  layer_ = static_cast<int>(graph_.layers.size());
+  graph_.layers.push_back(std::move(name));
+}
+
+Value GraphBuilder::add(Graph::ValueInfo info) {
+  Value value{static_cast<int>(graph_.values.size()), info.info.shape};
+  graph_.values.push_back(std::move(info));
+  return value;
+}
+
+Value GraphBuilder::leaf(Graph::Source source, TensorInfo info, int index, int slot, float fill) {
+  return add(
+      {.info = std::move(info), .source = source, .index = index, .slot = slot, .fill = fill});
+}
+
+Value GraphBuilder::input(const Shape& shape) {
+  const Value value = leaf(Graph::Source::input, {DType::f32, shape});
+  graph_.input = value.id;
+  return value;
+}
+
+Value GraphBuilder::parameter(std::string_view name, const Shape& shape, Init init,
+                              std::int64_t fan_in, std::int64_t fan_out) {
+  const int number = static_cast<int>(graph_.parameters.size());
+  const Value value = add({.info = {DType::f32, shape},
+                           .source = Graph::Source::parameter,
+                           .index = number,
+                           .needs_gradient = true});
+  graph_.parameters.push_back(
+      {graph_.layers.at(static_cast<std::size_t>(layer_)) + "." + std::string(name), shape, init,
+       fan_in, fan_out, value.id});
+  return value;
+}
+
+std::vector<Value> GraphBuilder::emit(Op op, std::span<const Value> inputs) {
+  const int number = static_cast<int>(graph_.nodes.size());
+  Graph::Node node{.op = std::move(op), .layer = layer_, .phase = phase_};
+  bool needs_gradient = false;
+  for (const Value& v : inputs) {
+    node.inputs.push_back(v.id);
+    needs_gradient |= graph_.values[static_cast<std::size_t>(v.id)].needs_gradient;
+  }
+  std::vector<Value> outputs;
+  for (const TensorInfo& info : node.op.outputs) {
+    outputs.push_back(add({.info = info,
+                           .source = Graph::Source::node,
+                           .index = number,
+                           .needs_gradient = needs_gradient && phase_ == Graph::Phase::forward}));
+    node.outputs.push_back(outputs.back().id);
+  }
+  graph_.nodes.push_back(std::move(node));
+  return outputs;
+}
+
+Value GraphBuilder::emit_one(Op op, std::initializer_list<Value> inputs) {
+  return emit(std::move(op), std::span(inputs.begin(), inputs.size())).front();
+}
+
+Value GraphBuilder::reshape(const Value& value, const Shape& shape) {
+  if (shape == value.shape) return value;
+  if (shape.elements() != value.shape.elements()) {
+    throw ShapeError("reshape: " + value.shape.str() + " does not have as many elements as " +
+                     shape.str());
+  }
+  const TensorInfo info{graph_.values[static_cast<std::size_t>(value.id)].info.dtype, shape};
+  const Value view = emit_one({"view", {{info.dtype, value.shape}}, {info}, {}, purpose_}, {value});
+  graph_.values[static_cast<std::size_t>(view.id)].view_of = value.id;
+  return view;
+}
+
+bool GraphBuilder::knows_activation(const std::string& name) {
+  return name.empty() || name == "relu" || name == "sigmoid" || name == "tanh" ||
+         find_activation_plugin(name) != nullptr;
+}
+
+Value GraphBuilder::activation(const Value& x, const std::string& name) {
+  if (name.empty()) return x;
+  if (name == "relu" || name == "sigmoid" || name == "tanh") {
+    return emit_one(ops::Activation{name}.forward(x.shape, purpose_), {x});
+  }
+  if (find_activation_plugin(name) == nullptr) {
+    std::string known = "relu, sigmoid, tanh";
+    for (const std::string& plugin : activation_plugins()) known += ", " + plugin;
+    throw ShapeError("activation: '" + name + "' is not known; known are " + known);
+  }
+  Op op{"activation/1.fwd", {{DType::f32, x.shape}}, {{DType::f32, x.shape}}, {}, purpose_};
+  op.attributes.set("name", name);
+  const Value y = emit_one(std::move(op), {x});
+  graph_.nodes.back().plugin = name;
+  return y;
+}
+
+}  // namespace soma

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace soma {
+
+/// A block of memory needed from step `first` to step `last`, both included.
+struct Lifetime {
+  std::size_t size_bytes = 0;
+  int first = 0, last = 0;
+  std::size_t offset = 0;  // set by plan_memory
+};
+
+/// Gives each block an offset, a multiple of 64, so that blocks alive at the same time do not
+/// overlap: the largest first, each at the lowest place that is free for its lifetime. Returns the
+/// size of the arena.
+std::size_t plan_memory(std::vector<Lifetime>& blocks);
+
+}  // namespace soma

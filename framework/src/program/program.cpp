@@ -1,0 +1,276 @@
+#include "program/program.hpp"
+
+#include <algorithm>
+
+#include "soma/plugins.hpp"
+
+namespace soma {
+namespace {
+
+/// Elements per piece when a plugin's activation is split over threads: enough to outweigh waking
+/// one.
+constexpr std::int64_t kActivationGrain = 8192;
+
+std::size_t rounded(std::size_t size) { return (size + 63) / 64 * 64; }
+
+std::size_t size_of(const TensorInfo& info) {
+  return static_cast<std::size_t>(info.shape.elements()) * size_bytes(info.dtype);
+}
+
+/// Which input an op may overwrite with its output; -1 for none. Stated in the contracts of the op
+/// families.
+int in_place_input(const Op& op) {
+  const std::string_view family = op.family();
+  const bool pointwise = family == "relu/1" || family == "sigmoid/1" || family == "tanh/1";
+  if (pointwise) return op.direction() == "fwd" ? 0 : 1;
+  return family == "add/1" ? 0 : -1;
+}
+
+}  // namespace
+
+Program::Program(Graph graph, Backend backend, Storage storage)
+    : graph_(std::move(graph)), backend_(std::move(backend)), storage_(storage) {
+  prepare_kernels();
+  place();
+}
+
+void Program::prepare_kernels() {
+  std::string unsupported;
+  for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+    const Graph::Node& node = graph_.nodes[n];
+    if (node.op.id == "view") continue;
+    Step step{.node = static_cast<int>(n)};
+    if (!node.plugin.empty()) {
+      step.activation = find_activation_plugin(node.plugin);
+      step.elements = node.op.in(0).elements();
+    } else {
+      try {
+        step.kernel = backend_.prepare(node.op);
+      } catch (const UnsupportedError& e) {
+        unsupported += std::string(unsupported.empty() ? "" : "; ") + e.what();
+        continue;
+      }
+      const Kernel::Info& info = step.kernel.info();
+      for (std::size_t i = 0; i < node.inputs.size() && info.pack_bytes > 0; ++i) {
+        if ((info.packed_inputs >> i & 1) == 0) continue;
+        const auto& value = graph_.values[static_cast<std::size_t>(graph_.root(node.inputs[i]))];
+        if (value.source == Graph::Source::parameter) {
+          step.packed_parameters.push_back(value.index);
+        } else {
+          step.pack_each_run = true;
+        }
+      }
+      if (!step.pack_each_run) step.pack = AlignedBytes(info.pack_bytes);
+      step.packed_versions.assign(step.packed_parameters.size(), 0);
+    }
+    step.first_input = input_count_;
+    step.first_output = output_count_;
+    input_count_ += node.inputs.size();
+    output_count_ += node.outputs.size();
+    steps_.push_back(std::move(step));
+  }
+  if (!unsupported.empty()) {
+    throw UnsupportedError("backend '" + backend_.name() +
+                           "' cannot run this model: " + unsupported);
+  }
+}
+
+void Program::place() {
+  const int last_step = static_cast<int>(steps_.size()) - 1;
+  const std::size_t count = graph_.values.size();
+  place_of_.assign(count, -1);
+  std::vector<int> first(count, -1), last(count, -1);
+  std::vector<bool> planned(count, false);
+  for (std::size_t v = 0; v < count; ++v) {
+    const Graph::Source source = graph_.values[v].source;
+    planned[v] = graph_.values[v].view_of < 0 && source != Graph::Source::parameter &&
+                 source != Graph::Source::state;
+    // Leaves are written by the caller before the first step; constants and scalars stay for every
+    // run.
+    if (planned[v] && source != Graph::Source::node) first[v] = 0;
+    if (source == Graph::Source::constant || source == Graph::Source::scalars) last[v] = last_step;
+  }
+  const auto use = [&](int value, int step) {
+    const auto root = static_cast<std::size_t>(graph_.root(value));
+    if (first[root] < 0) first[root] = step;
+    last[root] = std::max(last[root], step);
+  };
+  for (int s = 0; s <= last_step; ++s) {
+    const Graph::Node& node =
+        graph_.nodes[static_cast<std::size_t>(steps_[static_cast<std::size_t>(s)].node)];
+    for (const int v : node.inputs) use(v, s);
+    for (const int v : node.outputs) use(v, s);
+  }
+  for (const int v :
+       {graph_.input, graph_.targets, graph_.output, graph_.loss, graph_.probabilities}) {
+    if (v >= 0) use(v, v == graph_.input || v == graph_.targets ? 0 : last_step + 1);
+  }
+
+  // In place: an output takes over the block of an input that nobody needs any more.
+  std::vector<int> host(count);
+  for (std::size_t v = 0; v < count; ++v) host[v] = graph_.root(static_cast<int>(v));
+  const auto owner = [&](int v) {
+    v = graph_.root(v);
+    while (host[static_cast<std::size_t>(v)] != v) v = host[static_cast<std::size_t>(v)];
+    return v;
+  };
+  for (int s = 0; s <= last_step; ++s) {
+    const Graph::Node& node =
+        graph_.nodes[static_cast<std::size_t>(steps_[static_cast<std::size_t>(s)].node)];
+    const int which = in_place_input(node.op);
+    if (which < 0) continue;
+    const int from = owner(node.inputs[static_cast<std::size_t>(which)]);
+    const int to = node.outputs[0];
+    const auto f = static_cast<std::size_t>(from), t = static_cast<std::size_t>(to);
+    if (graph_.values[f].source != Graph::Source::node || !planned[t] || last[f] != s) continue;
+    const auto same = [&](int v) { return owner(v) == from; };
+    if (std::ranges::count_if(node.inputs, same) != 1) continue;  // x + x keeps x whole
+    host[t] = from;
+    last[f] = last[t];
+  }
+
+  std::vector<int> block_of(count, -1);
+  for (std::size_t v = 0; v < count; ++v) {
+    if (!planned[v] || first[v] < 0) continue;
+    const auto o = static_cast<std::size_t>(owner(static_cast<int>(v)));
+    if (block_of[o] < 0) {
+      block_of[o] = static_cast<int>(blocks_.size());
+      blocks_.push_back({size_of(graph_.values[o].info), first[o], last[o]});
+    }
+    place_of_[v] = block_of[o];
+  }
+  for (std::size_t v = 0; v < count; ++v) {
+    place_of_[v] = place_of_[static_cast<std::size_t>(graph_.root(static_cast<int>(v)))];
+  }
+  std::size_t scratch = 0;
+  for (const Step& step : steps_) {
+    if (!step.kernel) continue;
+    const Kernel::Info& info = step.kernel.info();
+    scratch = std::max(scratch, rounded(info.workspace_bytes) + (step.pack_each_run ? info.pack_bytes : 0));
+  }
+  workspace_offset_ = plan_memory(blocks_);
+  arena_bytes_ = workspace_offset_ + scratch;
+}
+
+std::byte* Program::address(const Instance& instance, int value) const {
+  if (value < 0) return nullptr;
+  const auto& info = graph_.values[static_cast<std::size_t>(graph_.root(value))];
+  const auto index = static_cast<std::size_t>(info.index);
+  if (info.source == Graph::Source::parameter) return (*storage_.parameters)[index].value.data();
+  if (info.source == Graph::Source::state) {
+    return storage_.optimizer->slots[index][static_cast<std::size_t>(info.slot)].data();
+  }
+  const int block = place_of_[static_cast<std::size_t>(value)];
+  return block < 0 ? nullptr
+                   : instance.arena_.data() + blocks_[static_cast<std::size_t>(block)].offset;
+}
+
+Program::Instance Program::make_instance() const {
+  Instance instance;
+  instance.arena_ = AlignedBytes(arena_bytes_);
+  for (const Step& step : steps_) {
+    const Graph::Node& node = graph_.nodes[static_cast<std::size_t>(step.node)];
+    for (const int v : node.inputs) instance.inputs_.push_back(address(instance, v));
+    for (const int v : node.outputs) instance.outputs_.push_back(address(instance, v));
+  }
+  for (std::size_t v = 0; v < graph_.values.size(); ++v) {
+    const auto& info = graph_.values[v];
+    std::byte* at = address(instance, static_cast<int>(v));
+    if (info.source == Graph::Source::constant && at != nullptr) {
+      std::fill_n(reinterpret_cast<float*>(at), info.info.shape.elements(), info.fill);
+    }
+    if (info.source == Graph::Source::scalars) instance.scalars_ = at;
+  }
+  instance.input_ = address(instance, graph_.input);
+  instance.targets_ = address(instance, graph_.targets);
+  instance.output_ = address(instance, graph_.output);
+  instance.loss_ = address(instance, graph_.loss);
+  instance.probabilities_ = address(instance, graph_.probabilities);
+  return instance;
+}
+
+Kernel::Buffers Program::buffers(const Step& step, const Instance& instance) const {
+  std::byte* workspace = instance.arena_.data() + workspace_offset_;
+  const void* pack = step.pack_each_run ? workspace + rounded(step.kernel.info().workspace_bytes) : step.pack.data();
+  return {instance.inputs_.data() + step.first_input, instance.outputs_.data() + step.first_output, workspace, pack};
+}
+
+void Program::refresh_packs(int threads) {
+  for (Step& step : steps_) {
+    if (step.pack.size() == 0) continue;
+    bool stale = false;
+    for (std::size_t i = 0; i < step.packed_parameters.size(); ++i) {
+      const auto parameter = static_cast<std::size_t>(step.packed_parameters[i]);
+      const std::uint64_t version = (*storage_.parameters)[parameter].version;
+      stale |= step.packed_versions[i] != version;
+      step.packed_versions[i] = version;
+    }
+    if (!stale) continue;
+    const Graph::Node& node = graph_.nodes[static_cast<std::size_t>(step.node)];
+    const void* inputs[32] = {};
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const auto& value = graph_.values[static_cast<std::size_t>(graph_.root(node.inputs[i]))];
+      if (value.source == Graph::Source::parameter) {
+        inputs[i] = (*storage_.parameters)[static_cast<std::size_t>(value.index)].value.data();
+      }
+    }
+    step.kernel.pack({.inputs = inputs}, step.pack.data(), threads);
+  }
+}
+
+void Program::run_activation(const Step& step, const Instance& instance, int threads) const {
+  struct Call {
+    const soma_activation* activation;
+    const float *x, *grad_y;
+    float* to;
+  };
+  const auto* in = instance.inputs_.data() + step.first_input;
+  const bool forward = graph_.nodes[static_cast<std::size_t>(step.node)].op.direction() == "fwd";
+  Call call{step.activation, static_cast<const float*>(in[0]),
+            forward ? nullptr : static_cast<const float*>(in[1]),
+            static_cast<float*>(instance.outputs_[step.first_output])};
+  backend_.parallel_for(
+      threads, step.elements, kActivationGrain,
+      [](void* argument, std::int64_t begin, std::int64_t end) {
+        const Call& c = *static_cast<const Call*>(argument);
+        if (c.grad_y == nullptr) {
+          c.activation->forward_f32(c.x + begin, c.to + begin, end - begin);
+        } else {
+          c.activation->backward_f32(c.x + begin, c.grad_y + begin, c.to + begin, end - begin);
+        }
+      },
+      &call);
+}
+
+void Program::run(Instance& instance, int threads) const {
+  for (const Step& step : steps_) {
+    if (step.activation != nullptr) {
+      run_activation(step, instance, threads);
+      continue;
+    }
+    const Kernel::Buffers b = buffers(step, instance);
+    if (step.pack_each_run) step.kernel.pack(b, const_cast<void*>(b.pack), threads);
+    step.kernel.execute(b, threads);
+  }
+}
+
+std::size_t Program::pack_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const Step& step : steps_) bytes += step.pack.size();
+  return bytes;
+}
+
+std::vector<Program::Report> Program::report() const {
+  std::vector<Report> reports;
+  for (const Step& step : steps_) {
+    const Graph::Node* node = &graph_.nodes[static_cast<std::size_t>(step.node)];
+    if (step.activation != nullptr) {
+      reports.push_back({node, "plugin:" + node->plugin, Exactness::exact});
+    } else {
+      reports.push_back({node, step.kernel.info().implementation, step.kernel.info().exactness});
+    }
+  }
+  return reports;
+}
+
+}  // namespace soma

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "program/plan.hpp"
+#include "soma/backend.hpp"
+#include "soma/graph.hpp"
+#include "soma/model.hpp"
+#include "soma/optimizer.hpp"
+
+namespace soma {
+
+/// The optimizer's tensors: per parameter, one per slot. Zeros at the start.
+struct OptimizerState {
+  std::vector<std::vector<Tensor>> slots;
+};
+
+/// Where a program's leaves find their memory; everything outlives the program.
+struct Storage {
+  std::vector<Parameter>* parameters = nullptr;
+  OptimizerState* optimizer = nullptr;  // only for programs with an update
+};
+
+/// A graph compiled for a backend: prepared kernels in order over one memory plan. The program
+/// itself does not change while it runs; what does is in an Instance, so several can run at once.
+/// Running neither allocates, looks up names nor locks.
+class Program {
+ public:
+  /// Memory and resolved pointers of one execution at a time.
+  class Instance {
+   public:
+    float* input() const noexcept { return reinterpret_cast<float*>(input_); }
+    std::byte* targets() const noexcept { return targets_; }
+    float* scalars() const noexcept { return reinterpret_cast<float*>(scalars_); }
+    const float* output() const noexcept { return reinterpret_cast<const float*>(output_); }
+    const float* loss() const noexcept { return reinterpret_cast<const float*>(loss_); }
+    /// Of the cross-entropy; null for other losses.
+    const float* probabilities() const noexcept {
+      return reinterpret_cast<const float*>(probabilities_);
+    }
+
+   private:
+    friend class Program;
+    AlignedBytes arena_;
+    std::vector<const void*> inputs_;  // of all steps, one after the other
+    std::vector<void*> outputs_;
+    std::byte *input_ = nullptr, *targets_ = nullptr, *scalars_ = nullptr;
+    const std::byte *output_ = nullptr, *loss_ = nullptr, *probabilities_ = nullptr;
+  };
+
+  /// Prepares every op of `graph`. Throws UnsupportedError that lists all ops the backend cannot
+  /// do.
+  Program(Graph graph, Backend backend, Storage storage);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  Instance make_instance() const;
+  /// Repacks the weights whose version changed since the last call. Not while an instance runs.
+  void refresh_packs(int threads);
+  /// Runs all steps. The input, targets and scalars of `instance` are filled in by the caller
+  /// before, each time.
+  void run(Instance& instance, int threads) const;
+
+  const Graph& graph() const noexcept { return graph_; }
+  /// Bytes of one instance, workspace included, and of the packs.
+  std::size_t arena_bytes() const noexcept { return arena_bytes_; }
+  std::size_t pack_bytes() const noexcept;
+
+  struct Report {
+    const Graph::Node* node;
+    std::string implementation;
+    Exactness exactness;
+  };
+  std::vector<Report> report() const;
+
+ private:
+  struct Step {
+    int node = -1;
+    Kernel kernel;  // or, for a plugin's activation:
+    const soma_activation* activation = nullptr;
+    std::int64_t elements = 0;
+    std::size_t first_input = 0, first_output = 0;  // into the instance's pointers
+    AlignedBytes pack;                            // of parameters; shared by all instances
+    std::vector<std::uint64_t>
+        packed_versions;  // of the packed parameters, in the order of packed_parameters
+    std::vector<int> packed_parameters;
+    bool pack_each_run = false;  // the pack depends on something that is no parameter
+  };
+
+  void prepare_kernels();
+  void place();
+  std::byte* address(const Instance& instance, int value) const;
+  void run_activation(const Step& step, const Instance& instance, int threads) const;
+  Kernel::Buffers buffers(const Step& step, const Instance& instance) const;
+
+  Graph graph_;
+  Backend backend_;
+  Storage storage_;
+  std::vector<Step> steps_;
+  std::vector<int> place_of_;  // per value: its block in blocks_, or -1
+  std::vector<Lifetime> blocks_;
+  std::size_t arena_bytes_ = 0, workspace_offset_ = 0;
+  std::size_t input_count_ = 0, output_count_ = 0;
+};
+
+}  // namespace soma

@@ -18,15 +18,11 @@
 
 /// Puts the ABI tag and the instruction-set tag into the library, as names of sections.
 /// Each plugin has it exactly once; the SOMA_EXPORT_... macros include it.
-#define SOMA_PLUGIN_TAGS()                                                \
-  extern "C" {                                                            \
-  __attribute__((section(SOMA_ABI_SECTION), used,                         \
-                 visibility("hidden"))) extern const char soma_abi_tag[]; \
-  const char soma_abi_tag[] = SOMA_ABI_SECTION;                           \
-  __attribute__((section(SOMA_ISA_SECTION), used,                         \
-                 visibility("hidden"))) extern const char soma_isa_tag[]; \
-  const char soma_isa_tag[] = SOMA_ISA_SECTION;                           \
-  }
+#define SOMA_PLUGIN_TAGS()                                                            \
+  __attribute__((section(SOMA_ABI_SECTION), used)) static const char soma_abi_tag[] = \
+      SOMA_ABI_SECTION;                                                               \
+  __attribute__((section(SOMA_ISA_SECTION), used)) static const char soma_isa_tag[] = \
+      SOMA_ISA_SECTION;
 
 /// Declares the entry point that the host calls; a body follows that fills *plugin.
 #define SOMA_PLUGIN_ENTRY_FUNCTION(host, plugin, why)                                 \

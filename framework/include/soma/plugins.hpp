@@ -13,14 +13,21 @@ namespace soma {
 /// What became of a file libsoma_*.so that the search found.
 enum class PluginStatus { ready, rejected, shadowed };
 
-/// Why a file was rejected; stable, for programs. `reason` in PluginRecord is the sentence for
-/// people.
-///   not_a_library   not an ELF shared library        truncated        shorter than its headers say
-///   wrong_machine   built for another architecture   no_abi_tag       lacks a section soma_abi_*
-///   abi_version     an ABI this host cannot speak    instruction_set  needs what this CPU lacks
-///   load_failed     the dynamic loader refused       entry_failed     its entry point returned an
-///   error or nothing fp_environment  loading it changed MXCSR         unreadable       the file
-///   cannot be opened duplicate_name  brings a name that is taken
+/// What became of one file libsoma_*.so. `code` is stable, for programs; `reason` is the sentence
+/// for people. The codes of rejected files, in the order in which admission asks:
+///   unreadable       the file cannot be opened
+///   not_a_library    not an ELF shared library
+///   wrong_machine    built for another architecture
+///   truncated        shorter than its own headers say
+///   no_abi_tag       lacks a section named soma_abi_MAJOR_MINOR
+///   abi_version      an ABI this host cannot speak
+///   instruction_set  needs what this CPU lacks, or does not say what it needs
+///   load_failed      the dynamic loader refused it
+///   fp_environment   loading or entering it changed rounding, flush-to-zero or exception masks
+///   entry_failed     its entry point is missing, failed, threw or brought nothing
+///   bad_table        a table it brought is damaged or lacks a function that must be there
+///   duplicate_name   brings a name that is taken
+/// A file behind another of its name has the code "shadowed".
 struct PluginRecord {
   std::filesystem::path path;
   std::string name;  ///< as the manifest says; from the file name when it could not be read

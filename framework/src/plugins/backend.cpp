@@ -1,0 +1,242 @@
+#include "soma/backend.hpp"
+
+#include <array>
+#include <atomic>
+#include <exception>
+
+#include "plugins/fp_environment.hpp"
+#include "plugins/registry.hpp"
+
+namespace soma {
+
+using plugins::CanonicalFp;
+using plugins::Registry;
+
+namespace {
+
+/// Room for a plugin's sentence on the stack, so that calls that succeed allocate nothing.
+class Text {
+ public:
+  Text() noexcept { buffer_[0] = '\0'; }
+  soma_text* get() noexcept { return &text_; }
+  std::string str() {
+    buffer_.back() = '\0';
+    return buffer_[0] != '\0' ? buffer_.data() : "no reason given";
+  }
+
+ private:
+  std::array<char, 1024> buffer_;
+  soma_text text_{buffer_.data(), buffer_.size()};
+};
+
+[[noreturn]] void rethrow(soma_status status, const std::string& message) {
+  if (status == SOMA_UNSUPPORTED) throw UnsupportedError(message);
+  if (status == SOMA_INVALID) throw ShapeError(message);
+  throw PluginError(message);
+}
+
+template <class Table>
+Table headed() {
+  Table table{};
+  table.struct_size = sizeof(Table);
+  table.major = SOMA_ABI_MAJOR;
+  table.minor = SOMA_ABI_MINOR;
+  return table;
+}
+
+}  // namespace
+
+struct Backend::State {
+  soma_backend table;
+  soma_context* context = nullptr;
+  Numerics numerics;
+  std::string name, summary, runtime;
+  std::filesystem::path path;
+
+  State(const Registry::BackendSource& source, const BackendOptions& options)
+      : table(*source.table),
+        numerics(options.numerics),
+        name(table.name),
+        summary(table.summary),
+        runtime(table.runtime),
+        path(*source.file) {
+    auto abi = headed<soma_backend_options>();
+    abi.numerics = static_cast<std::int32_t>(numerics);
+    Text why;
+    const CanonicalFp fp;
+    const soma_status status = table.open(&abi, &context, why.get());
+    if (status != SOMA_OK) {
+      rethrow(status,
+              "backend '" + name + "' cannot be opened: " + why.str() + " (" + path.string() + ")");
+    }
+  }
+  ~State() { table.close(context); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  [[noreturn]] void fail(soma_status status, const Op& op, const char* doing, Text& why) const {
+    rethrow(status, "backend '" + name + "' " + doing + " " + op.str() + ": " + why.str() + " (" +
+                        path.string() + ")");
+  }
+};
+
+struct Kernel::State {
+  std::shared_ptr<const Backend::State> backend;
+  Op op;
+  soma_kernel* kernel = nullptr;
+  Info info;
+
+  State(std::shared_ptr<const Backend::State> from, const Op& what)
+      : backend(std::move(from)), op(what) {
+    const soma_backend& table = backend->table;
+    const AbiOp abi(op);
+    auto about = headed<soma_kernel_info>();
+    Text why;
+    const CanonicalFp fp;
+    const soma_status status =
+        table.prepare(backend->context, abi.get(), &kernel, &about, why.get());
+    if (status != SOMA_OK) backend->fail(status, op, "cannot prepare", why);
+    try {
+      take(about);
+    } catch (...) {
+      table.release(kernel);
+      throw;
+    }
+  }
+  ~State() { backend->table.release(kernel); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+ private:
+  void take(const soma_kernel_info& about) {
+    if ((about.exactness != SOMA_EXACT && about.exactness != SOMA_BOUNDED) ||
+        (about.pack_bytes > 0 && backend->table.pack == nullptr)) {
+      throw PluginError(
+          "backend '" + backend->name + "' describes its kernel for " + op.str() +
+          " wrongly: no exactness class, or a pack without a function that fills it (" +
+          backend->path.string() + ")");
+    }
+    info.exactness = static_cast<Exactness>(about.exactness);
+    info.packed_inputs = about.packed_inputs;
+    info.workspace_bytes = about.workspace_bytes;
+    info.pack_bytes = about.pack_bytes;
+    info.implementation = about.implementation != nullptr ? about.implementation : "";
+  }
+};
+
+const Op& Kernel::op() const { return state_->op; }
+const Kernel::Info& Kernel::info() const { return state_->info; }
+
+namespace {
+
+soma_exec exec_of(const Kernel::Buffers& buffers, int threads) {
+  if (threads < 1) throw ShapeError("threads: expected 1 or more, got " + std::to_string(threads));
+  auto exec = headed<soma_exec>();
+  exec.threads = threads;
+  exec.inputs = buffers.inputs;
+  exec.outputs = buffers.outputs;
+  exec.workspace = buffers.workspace;
+  exec.pack = buffers.pack;
+  return exec;
+}
+
+}  // namespace
+
+void Kernel::pack(const Buffers& buffers, void* pack, int threads) const {
+  const soma_exec exec = exec_of(buffers, threads);
+  if (state_->info.pack_bytes == 0) return;
+  Text why;
+  const CanonicalFp fp;
+  const soma_status status = state_->backend->table.pack(state_->kernel, &exec, pack, why.get());
+  if (status != SOMA_OK) state_->backend->fail(status, state_->op, "failed to pack for", why);
+}
+
+void Kernel::execute(const Buffers& buffers, int threads) const {
+  const soma_exec exec = exec_of(buffers, threads);
+  Text why;
+  const CanonicalFp fp;
+  const soma_status status = state_->backend->table.execute(state_->kernel, &exec, why.get());
+  if (status != SOMA_OK) state_->backend->fail(status, state_->op, "failed in", why);
+}
+
+const std::string& Backend::name() const { return state_->name; }
+const std::string& Backend::summary() const { return state_->summary; }
+const std::string& Backend::runtime() const { return state_->runtime; }
+Numerics Backend::numerics() const { return state_->numerics; }
+const std::filesystem::path& Backend::path() const { return state_->path; }
+
+std::vector<std::string> Backend::op_ids() const {
+  return {state_->table.op_ids, state_->table.op_ids + state_->table.op_count};
+}
+
+bool Backend::supports(const Op& op, std::string* why) const {
+  const AbiOp abi(op);
+  Text text;
+  const CanonicalFp fp;
+  if (state_->table.supports(state_->context, abi.get(), text.get()) == SOMA_OK) return true;
+  if (why != nullptr) *why = text.str();
+  return false;
+}
+
+Kernel Backend::prepare(const Op& op) const {
+  return Kernel(std::make_shared<const Kernel::State>(state_, op));
+}
+
+void Backend::parallel_for(int threads, std::int64_t n, std::int64_t grain, soma_range_fn fn,
+                           void* argument) const {
+  if (threads < 1) throw ShapeError("threads: expected 1 or more, got " + std::to_string(threads));
+  if (n <= 0) return;
+  const CanonicalFp fp;
+  if (state_->table.parallel_for == nullptr) {
+    fn(argument, 0, n);
+    return;
+  }
+  const soma_status status =
+      state_->table.parallel_for(state_->context, threads, n, grain < 1 ? 1 : grain, fn, argument);
+  if (status != SOMA_OK) {
+    rethrow(status, "backend '" + name() + "' failed in parallel_for (" + path().string() + ")");
+  }
+}
+
+void Backend::parallel_for(int threads, std::int64_t n, std::int64_t grain,
+                           const std::function<void(std::int64_t, std::int64_t)>& fn) const {
+  // No exception may leave fn through the plugin's loop: the first is kept and thrown afterwards.
+  struct Call {
+    const std::function<void(std::int64_t, std::int64_t)>& fn;
+    std::atomic_flag failed = ATOMIC_FLAG_INIT;
+    std::exception_ptr error = nullptr;
+  } call{.fn = fn};
+  parallel_for(
+      threads, n, grain,
+      [](void* argument, std::int64_t begin, std::int64_t end) {
+        auto& to = *static_cast<Call*>(argument);
+        try {
+          to.fn(begin, end);
+        } catch (...) {
+          if (!to.failed.test_and_set()) to.error = std::current_exception();
+        }
+      },
+      &call);
+  if (call.error) std::rethrow_exception(call.error);
+}
+
+Backend backend(std::string_view name, const BackendOptions& options) {
+  const auto open = [&](std::string_view wanted) {
+    return Backend(
+        std::make_shared<const Backend::State>(Registry::instance().backend(wanted), options));
+  };
+  if (name != "auto") return open(name);
+  std::string why_not;
+  for (const char* candidate : {"onednn", "tbb", "reference"}) {
+    try {
+      return open(candidate);
+    } catch (const Error& e) {
+      why_not += (why_not.empty() ? "" : "; ") + std::string(e.what());
+    }
+  }
+  throw PluginError("backend 'auto' found none that is ready: " + why_not);
+}
+
+std::vector<std::string> backend_names() { return Registry::instance().backend_names(); }
+
+}  // namespace soma

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "plugins/rejection.hpp"
+#include "soma/abi.h"
+
+namespace soma::plugins {
+
+/// What a plugin brings, copied out of its tables: what an older plugin does not know is NULL.
+/// The strings and functions stay the plugin's, which is never unloaded.
+struct Manifest {
+  std::string name, version;
+  std::vector<soma_backend> backends;
+  std::vector<soma_activation> activations;
+
+  /// "backend", "activation", or several joined by '+'.
+  std::string kind() const;
+};
+
+/// Reads the tables no further than their struct_size and checks that the host can work with them.
+/// Codes: abi_version (a table of another major version), bad_table.
+Rejection read_manifest(const soma_plugin& table, Manifest* manifest);
+
+}  // namespace soma::plugins

@@ -1,0 +1,188 @@
+#include "plugins/registry.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "plugins/admission.hpp"
+#include "soma/error.hpp"
+
+namespace soma::plugins {
+namespace {
+
+namespace fs = std::filesystem;
+using Owners = std::map<std::string, fs::path, std::less<>>;
+
+/// Names that mean something without any plugin.
+constexpr std::string_view kBuiltinBackends[] = {"auto"};
+constexpr std::string_view kBuiltinActivations[] = {"relu", "sigmoid", "tanh"};
+
+template <class Table>
+Rejection check_free(const std::vector<Table>& tables, const char* what,
+                     std::span<const std::string_view> builtin, const Owners& owners) {
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    const std::string_view name = tables[i].name;
+    const std::string claim =
+        std::string("it brings the ") + what + " '" + std::string(name) + "', ";
+    if (std::ranges::find(builtin, name) != builtin.end())
+      return {"duplicate_name", claim + "a name that is built in"};
+    if (const auto owner = owners.find(name); owner != owners.end())
+      return {"duplicate_name", claim + "which " + owner->second.string() + " brought before"};
+    for (std::size_t j = 0; j < i; ++j) {
+      if (name == tables[j].name) return {"duplicate_name", claim + "more than once"};
+    }
+  }
+  return {};
+}
+
+std::string join(const std::vector<std::string>& list) {
+  std::string text;
+  for (const std::string& item : list) text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
+}  // namespace
+
+Registry& Registry::instance() {
+  static Registry& registry = *new Registry;
+  return registry;
+}
+
+void Registry::add_folder(const fs::path& folder) {
+  if (folder.empty()) throw PluginError("plugin path: the name of the folder is empty");
+  const std::scoped_lock lock(mutex_);
+  added_.insert(added_.begin(), fs::absolute(folder));
+}
+
+std::vector<fs::path> Registry::folders() const {
+  const std::scoped_lock lock(mutex_);
+  return search_folders(added_);
+}
+
+std::vector<FoundFile> Registry::find() const { return find_files(search_folders(added_)); }
+
+Rejection Registry::claim_names(const fs::path& file, const Manifest& manifest) {
+  if (Rejection no = check_free(manifest.backends, "backend", kBuiltinBackends, backend_owners_))
+    return no;
+  if (Rejection no =
+          check_free(manifest.activations, "activation", kBuiltinActivations, activation_owners_))
+    return no;
+  for (const soma_backend& backend : manifest.backends) backend_owners_[backend.name] = file;
+  for (const soma_activation& a : manifest.activations) activation_owners_[a.name] = file;
+  return {};
+}
+
+const Registry::Plugin& Registry::admitted(const fs::path& file) {
+  const auto known = plugins_.find(file);
+  if (known != plugins_.end()) return known->second;
+  Plugin plugin;
+  Manifest manifest;
+  Rejection no = admit(file, &manifest);
+  if (!no) no = claim_names(file, manifest);
+  plugin.record.path = file;
+  plugin.record.name = manifest.name.empty() ? plugin_name_from(file) : manifest.name;
+  plugin.record.version = manifest.version;
+  plugin.record.kind = manifest.kind();
+  plugin.record.status = no ? PluginStatus::rejected : PluginStatus::ready;
+  plugin.record.code = no.code;
+  plugin.record.reason = no.reason;
+  if (!no) plugin.manifest = std::move(manifest);
+  return plugins_.emplace(file, std::move(plugin)).first->second;
+}
+
+std::vector<PluginRecord> Registry::list() {
+  const std::scoped_lock lock(mutex_);
+  std::vector<PluginRecord> records;
+  for (const FoundFile& file : find()) {
+    if (file.shadowed_by.empty()) {
+      records.push_back(admitted(file.path).record);
+    } else {
+      records.push_back({file.path, plugin_name_from(file.path), "", "", PluginStatus::shadowed,
+                         "shadowed",
+                         file.shadowed_by.string() + " comes first on the search path"});
+    }
+  }
+  return records;
+}
+
+template <class Visit>
+void Registry::search(std::string_view first, Visit visit) {
+  std::vector<FoundFile> files = find();
+  std::erase_if(files, [](const FoundFile& f) { return !f.shadowed_by.empty(); });
+  const std::string wanted = file_name_for(first);
+  std::ranges::stable_partition(files,
+                                [&](const FoundFile& f) { return f.path.filename() == wanted; });
+  for (const FoundFile& file : files) {
+    if (visit(admitted(file.path))) return;
+  }
+}
+
+Registry::BackendSource Registry::backend(std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  BackendSource found;
+  search(name, [&](const Plugin& plugin) {
+    const PluginRecord& record = plugin.record;
+    for (const soma_backend& backend : plugin.manifest.backends) {
+      if (name == backend.name) {
+        found = {&backend, &record.path};
+        return true;
+      }
+    }
+    // A file of that very name that cannot be used is the answer; nothing else replaces it
+    // silently.
+    if (record.status == PluginStatus::rejected && plugin_name_from(record.path) == name) {
+      throw PluginError("backend '" + std::string(name) +
+                        "' cannot be used: " + record.path.string() + " was rejected (" +
+                        record.code + "): " + record.reason);
+    }
+    return false;
+  });
+  if (found.table == nullptr) throw_not_found(name);
+  return found;
+}
+
+void Registry::throw_not_found(std::string_view name) {
+  const std::vector<std::string> ready = ready_backends();
+  std::vector<std::string> folders;
+  for (const fs::path& folder : search_folders(added_)) folders.push_back(folder.string());
+  throw PluginError("backend '" + std::string(name) + "' not found: " +
+                    (ready.empty() ? "no backend is ready" : "ready are " + join(ready)) +
+                    "; looked in " + join(folders));
+}
+
+std::vector<std::string> Registry::backend_names() {
+  const std::scoped_lock lock(mutex_);
+  return ready_backends();
+}
+
+std::vector<std::string> Registry::ready_backends() {
+  std::vector<std::string> names;
+  search("", [&](const Plugin& plugin) {
+    for (const soma_backend& backend : plugin.manifest.backends) names.emplace_back(backend.name);
+    return false;
+  });
+  return names;
+}
+
+const soma_activation* Registry::activation(std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  const soma_activation* found = nullptr;
+  search(name, [&](const Plugin& plugin) {
+    for (const soma_activation& activation : plugin.manifest.activations) {
+      if (name == activation.name) found = &activation;
+    }
+    return found != nullptr;
+  });
+  return found;
+}
+
+std::vector<std::string> Registry::activation_names() {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> names;
+  search("", [&](const Plugin& plugin) {
+    for (const soma_activation& a : plugin.manifest.activations) names.emplace_back(a.name);
+    return false;
+  });
+  return names;
+}
+
+}  // namespace soma::plugins

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugins/manifest.hpp"
+#include "plugins/search_path.hpp"
+#include "soma/plugins.hpp"
+
+namespace soma::plugins {
+
+/// Every plugin file this process has met, each admitted at most once. Thread-safe.
+class Registry {
+ public:
+  /// The one of this process; never destroyed, so that the order of shutdown does not matter.
+  static Registry& instance();
+
+  void add_folder(const std::filesystem::path& folder);
+  std::vector<std::filesystem::path> folders() const;
+  std::vector<PluginRecord> list();
+
+  /// A backend's table and the file it comes from; both live as long as the process.
+  struct BackendSource {
+    const soma_backend* table = nullptr;
+    const std::filesystem::path* file = nullptr;
+  };
+  /// Loads libsoma_NAME.so if there is one, and the other files only if there is none. Throws
+  /// PluginError: what was found instead and where it looked.
+  BackendSource backend(std::string_view name);
+  std::vector<std::string> backend_names();
+
+  /// nullptr if no plugin brings it.
+  const soma_activation* activation(std::string_view name);
+  std::vector<std::string> activation_names();
+
+ private:
+  // All of these are called with mutex_ held.
+  struct Plugin {
+    PluginRecord record;
+    Manifest manifest;
+  };
+
+  std::vector<FoundFile> find() const;
+  const Plugin& admitted(const std::filesystem::path& file);
+  Rejection claim_names(const std::filesystem::path& file, const Manifest& manifest);
+  /// Calls visit(plugin) on each ready plugin, that of file name `first` before the others, until
+  /// it returns true.
+  template <class Visit>
+  void search(std::string_view first, Visit visit);
+  std::vector<std::string> ready_backends();
+  [[noreturn]] void throw_not_found(std::string_view name);
+
+  mutable std::mutex mutex_;
+  std::vector<std::filesystem::path> added_;
+  std::map<std::filesystem::path, Plugin> plugins_;
+  std::map<std::string, std::filesystem::path, std::less<>> backend_owners_, activation_owners_;
+};
+
+}  // namespace soma::plugins

@@ -22,8 +22,18 @@ std::vector<std::string> optimizer_slots(const Optimizer& optimizer);
 /// `scalars`.
 void append_update(Graph& graph, const Optimizer& optimizer, const std::vector<int>& gradients);
 
-/// The optimizer's per-step scalars for update number `step` (from 1), in the order its op takes
-/// them.
-std::vector<float> optimizer_scalars(const Optimizer& optimizer, std::int64_t step);
+/// Computes the scalars that the optimizer's op takes at each step. Its options are looked up once,
+/// here.
+class UpdateScalars {
+ public:
+  explicit UpdateScalars(const Optimizer& optimizer);
+  /// Writes them for update number `step` (from 1), in the order of the op.
+  void write(std::int64_t step, float* to) const;
+
+ private:
+  double learning_rate_;
+  bool bias_corrected_;  // Adam's: {lr / (1 - beta1^t), 1 / (1 - beta2^t)}
+  double beta1_ = 0, beta2_ = 0;
+};
 
 }  // namespace soma

@@ -6,11 +6,12 @@
 namespace soma {
 namespace {
 
-/// What the engine needs to know of an optimizer: its op for a weight, its state and its scalars.
+/// What the engine needs to know of an optimizer: its op for a weight, its state and how many
+/// scalars it takes.
 struct Rule {
   Op (*step)(const Optimizer&, const Shape&);
   std::vector<std::string> (*slots)(const Optimizer&);
-  std::vector<float> (*scalars)(const Optimizer&, std::int64_t);
+  std::int64_t scalars;
 };
 
 const Rule kSgd = {
@@ -19,21 +20,14 @@ const Rule kSgd = {
       if (o.options.real("momentum", 0) == 0) return {};
       return {"velocity"};
     },
-    [](const Optimizer& o, std::int64_t) -> std::vector<float> {
-      return {static_cast<float>(o.learning_rate)};
-    }};
+    1};
 
 const Rule kAdam = {
     [](const Optimizer& o, const Shape& w) { return ops::Adam::from(o.options).step(w); },
     [](const Optimizer&) -> std::vector<std::string> {
       return {"m", "v"};
     },
-    [](const Optimizer& o, std::int64_t step) -> std::vector<float> {
-      const auto adam = ops::Adam::from(o.options);
-      const double t = static_cast<double>(step);
-      return {static_cast<float>(o.learning_rate / (1 - std::pow(adam.beta1, t))),
-              static_cast<float>(1 / (1 - std::pow(adam.beta2, t)))};
-    }};
+    2};
 
 const Rule& rule_of(const Optimizer& optimizer) {
   if (optimizer.type == "sgd") return kSgd;
@@ -47,16 +41,29 @@ std::vector<std::string> optimizer_slots(const Optimizer& optimizer) {
   return rule_of(optimizer).slots(optimizer);
 }
 
-std::vector<float> optimizer_scalars(const Optimizer& optimizer, std::int64_t step) {
-  return rule_of(optimizer).scalars(optimizer, step);
+UpdateScalars::UpdateScalars(const Optimizer& optimizer)
+    : learning_rate_(optimizer.learning_rate), bias_corrected_(&rule_of(optimizer) == &kAdam) {
+  if (!bias_corrected_) return;
+  const auto adam = ops::Adam::from(optimizer.options);
+  beta1_ = adam.beta1;
+  beta2_ = adam.beta2;
+}
+
+void UpdateScalars::write(std::int64_t step, float* to) const {
+  if (!bias_corrected_) {
+    to[0] = static_cast<float>(learning_rate_);
+    return;
+  }
+  const double t = static_cast<double>(step);
+  to[0] = static_cast<float>(learning_rate_ / (1 - std::pow(beta1_, t)));
+  to[1] = static_cast<float>(1 / (1 - std::pow(beta2_, t)));
 }
 
 void append_update(Graph& graph, const Optimizer& optimizer, const std::vector<int>& gradients) {
   const Rule& rule = rule_of(optimizer);
   GraphBuilder builder(graph, Purpose::train);
   builder.set_phase(Graph::Phase::update);
-  const auto count = static_cast<std::int64_t>(rule.scalars(optimizer, 1).size());
-  const Value scalars = builder.leaf(Graph::Source::scalars, {DType::f32, {count}});
+  const Value scalars = builder.leaf(Graph::Source::scalars, {DType::f32, {rule.scalars}});
   const int slots = static_cast<int>(rule.slots(optimizer).size());
   for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
     if (gradients[p] < 0) continue;

@@ -60,8 +60,7 @@ Trainer::State::Compiled& Trainer::State::evaluation_program(std::int64_t batch)
 }
 
 double Trainer::State::update(Compiled& compiled) {
-  const auto scalars = optimizer_scalars(options.optimizer, progress.step + 1);
-  std::ranges::copy(scalars, compiled.instance.scalars());
+  scalars.write(progress.step + 1, compiled.instance.scalars());
   compiled.program->refresh_packs(threads);
   compiled.program->run(compiled.instance, threads);
   for (Parameter& p : model.parameters()) ++p.version;

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 
+#include "graph/gradients.hpp"
 #include "program/program.hpp"
 #include "soma/trainer.hpp"
 
@@ -18,6 +19,7 @@ struct Trainer::State {
   Model& model;
   Backend backend;
   TrainerOptions options;
+  UpdateScalars scalars;
   int threads;
   OptimizerState optimizer;
   Progress progress;

@@ -68,8 +68,6 @@ class Bar {
   void print(const Progress& p, double elapsed, bool epoch_done) {
     const double share =
         p.steps_per_epoch > 0 ? static_cast<double>(p.step_in_epoch) / p.steps_per_epoch : 1;
-    // Training time alone, without evaluations and checkpoints, gives the rate; the clock on the
-    // wall, which has them, the time left.
     const double trained = p.seconds - first_seconds_;
     const double rate = trained > 0 ? (p.samples - first_samples_) / trained : 0;
     const auto done = p.step - first_step_;

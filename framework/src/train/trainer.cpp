@@ -25,6 +25,7 @@ Trainer::State::State(Model& m, Backend b, TrainerOptions o)
     : model(m),
       backend(std::move(b)),
       options(std::move(o)),
+      scalars(options.optimizer),
       threads(usable_threads(options.threads)) {
   if (!backend) throw StateError("trainer: the backend is not opened; use soma::backend(NAME)");
   if (!model.initialized()) model.initialize(options.seed);

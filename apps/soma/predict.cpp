@@ -1,0 +1,195 @@
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "command_line.hpp"
+#include "files.hpp"
+#include "session.hpp"
+#include "soma/predictor.hpp"
+
+namespace {
+
+/// The samples to predict, row by row, and where their names come from.
+struct Samples {
+  std::vector<float> values;
+  std::vector<std::int64_t> labels;  ///< the true class of each, when the data set knows it
+  std::vector<std::string> class_names;
+};
+
+Samples from_data(const std::string& spec, std::int64_t index, const soma::Model& model) {
+  const soma::Dataset data = soma::data::load(spec).test;
+  require_fit(model, data);
+  if (index < 0 || index >= data.size()) {
+    throw soma::StateError("data '" + spec + "' has test samples 0 to " +
+                           std::to_string(data.size() - 1) + ", there is no " +
+                           std::to_string(index));
+  }
+  Samples samples;
+  samples.values.resize(static_cast<std::size_t>(data.sample_shape().elements()));
+  data.gather_inputs({&index, 1}, samples.values.data());
+  if (data.is_classification()) {
+    std::int32_t label = 0;
+    data.gather_labels({&index, 1}, &label);
+    samples.labels.push_back(label);
+    samples.class_names = data.class_names();
+  }
+  return samples;
+}
+
+/// Numbers separated by commas or blanks, one sample a line; empty lines are skipped.
+Samples from_text(const std::string& text, const std::string& origin, const soma::Model& model) {
+  const auto wanted = static_cast<std::size_t>(model.input_shape().elements());
+  Samples samples;
+  std::istringstream in(text);
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    const std::string where = origin + ":" + std::to_string(number);
+    std::ranges::replace_if(
+        line, [](char c) { return c == ',' || c == ';' || c == '\r'; }, ' ');
+    std::istringstream cells(line);
+    std::size_t count = 0;
+    for (std::string cell; cells >> cell; ++count) {
+      float value = 0;
+      const auto read = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+      if (read.ec != std::errc() || read.ptr != cell.data() + cell.size()) {
+        throw soma::FormatError(where + ": expected a number, found \"" + cell + "\"");
+      }
+      samples.values.push_back(value);
+    }
+    if (count != 0 && count != wanted) {
+      throw soma::FormatError(where + ": expected " + std::to_string(wanted) + " numbers " +
+                              model.input_shape().str() + ", found " + std::to_string(count));
+    }
+  }
+  if (samples.values.empty()) throw soma::FormatError(origin + ": holds no numbers");
+  return samples;
+}
+
+/// --input: SPEC#index, "-" for standard input, or a text file.
+Samples from_input(const std::string& input, const soma::Model& model) {
+  if (input == "-") {
+    const std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    return from_text(text, "standard input", model);
+  }
+  const std::size_t hash = input.rfind('#');
+  if (hash == std::string::npos) return from_text(read_file(input), input, model);
+  const std::string digits = input.substr(hash + 1);
+  std::int64_t index = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (read.ec != std::errc() || read.ptr != digits.data() + digits.size()) {
+    throw UsageError("--input: expected SPEC#index, got '" + input + "'");
+  }
+  return from_data(input.substr(0, hash), index, model);
+}
+
+nlohmann::ordered_json class_json(std::int64_t index, const std::vector<std::string>& names) {
+  nlohmann::ordered_json out = {{"class", index}};
+  if (index < static_cast<std::int64_t>(names.size())) {
+    out["name"] = names[static_cast<std::size_t>(index)];
+  }
+  return out;
+}
+
+std::string class_text(std::int64_t index, const std::vector<std::string>& names) {
+  return index < static_cast<std::int64_t>(names.size()) ? names[static_cast<std::size_t>(index)]
+                                                         : std::to_string(index);
+}
+
+}  // namespace
+
+int run_predict(Arguments args) {
+  std::string source, input, spec, backend_name = "auto", numerics = "fast";
+  std::optional<std::int64_t> index, top, threads;
+  bool json = false;
+  CommandLine line("predict",
+                   "RUN|FILE (--input SPEC#I | FILE | -) | (--data SPEC --index I) [options]",
+                   "What a trained model says about single samples: the likeliest classes, or the "
+                   "output numbers.\nA text file (- for standard input) holds one sample a line, "
+                   "numbers separated by commas or blanks.");
+  line.positional("RUN", &source)
+      .option("input", &input, "WHAT", "SPEC#I (test sample I), a text file, or -")
+      .option("data", &spec, "SPEC", "with --index: test sample of this data set")
+      .option("index", &index, "I", "from 0")
+      .option("top", &top, "K", "classes to show (default 3)")
+      .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
+      .option("threads", &threads, "N", "threads (default 1)")
+      .option("numerics", &numerics, "KIND", "fast (default) or exact")
+      .flag("json", &json, "print one line of JSON");
+  if (!line.parse(args)) return 0;
+  require_at_least("top", top, 1);
+  require_at_least("threads", threads, 1);
+  require_at_least("index", index, 0);
+  const soma::Numerics kind = numerics_from_name(numerics);
+  const bool by_index = !spec.empty() && index.has_value();
+  if (input.empty() == !by_index) {
+    throw UsageError("predict: expected either --input, or --data with --index");
+  }
+
+  const TrainedModel trained = load_trained(source);
+  const soma::Model& model = trained.model;
+  Samples samples = by_index ? from_data(spec, *index, model) : from_input(input, model);
+  if (samples.class_names.empty() && trained.config) {
+    samples.class_names = trained.config->class_names;
+  }
+  const soma::Backend backend = open_backend(backend_name, kind);
+  const soma::Predictor predictor(
+      model, backend,
+      {.max_batch = 1, .threads = static_cast<int>(threads.value_or(1)), .concurrency = 1});
+  const auto in = static_cast<std::size_t>(predictor.input_size());
+  std::vector<float> output(static_cast<std::size_t>(predictor.output_size()));
+  const bool classes = model.loss() == soma::Loss::softmax_cross_entropy;
+
+  nlohmann::ordered_json predictions = nlohmann::ordered_json::array();
+  for (std::size_t row = 0; row * in < samples.values.size(); ++row) {
+    predictor.run(std::span(samples.values).subspan(row * in, in), output);
+    nlohmann::ordered_json one;
+    if (row < samples.labels.size()) {
+      one["truth"] = class_json(samples.labels[row], samples.class_names);
+    }
+    if (!classes) {
+      one["output"] = output;
+      predictions.push_back(one);
+      if (json) continue;
+      for (std::size_t i = 0; i < output.size(); ++i) {
+        std::printf("%s%.9g", i == 0 ? "" : " ", static_cast<double>(output[i]));
+      }
+      std::printf("\n");
+      continue;
+    }
+    std::vector<std::int64_t> order(output.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, [&](std::int64_t a, std::int64_t b) {
+      return output[static_cast<std::size_t>(a)] > output[static_cast<std::size_t>(b)];
+    });
+    order.resize(std::min(order.size(), static_cast<std::size_t>(top.value_or(3))));
+    one["top"] = nlohmann::ordered_json::array();
+    std::string text;
+    for (const std::int64_t c : order) {
+      const double probability = output[static_cast<std::size_t>(c)];
+      nlohmann::ordered_json entry = class_json(c, samples.class_names);
+      entry["probability"] = probability;
+      one["top"].push_back(entry);
+      text += (text.empty() ? "" : "   ") + class_text(c, samples.class_names) + " " +
+              percent(probability);
+    }
+    predictions.push_back(one);
+    if (json) continue;
+    if (row < samples.labels.size()) {
+      text += "   (truth " + class_text(samples.labels[row], samples.class_names) + ")";
+    }
+    std::printf("%s\n", text.c_str());
+  }
+  if (json) {
+    const nlohmann::ordered_json out = {{"file", trained.file.string()},
+                                        {"model", model.name()},
+                                        {"backend", backend.name()},
+                                        {"numerics", name_of(kind)},
+                                        {"predictions", predictions}};
+    std::cout << out.dump() << "\n";
+  }
+  return 0;
+}

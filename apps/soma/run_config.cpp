@@ -1,0 +1,118 @@
+#include "run_config.hpp"
+
+#include "command_line.hpp"
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+namespace {
+
+ordered_json optimizer_json(const soma::Optimizer& optimizer) {
+  ordered_json out = {{"type", optimizer.type}, {"learning_rate", optimizer.learning_rate}};
+  for (const auto& [name, value] : optimizer.options.entries()) {
+    std::visit([&, &name = name](const auto& v) { out[name] = v; }, value);
+  }
+  return out;
+}
+
+soma::Optimizer optimizer_from(const json& fields) {
+  soma::Optimizer optimizer;
+  for (const auto& [name, value] : fields.items()) {
+    if (name == "type") {
+      value.get_to(optimizer.type);
+    } else if (name == "learning_rate") {
+      value.get_to(optimizer.learning_rate);
+    } else if (value.is_string()) {
+      optimizer.options.set(name, value.get<std::string>());
+    } else if (value.is_number_integer()) {
+      optimizer.options.set(name, value.get<std::int64_t>());
+    } else {
+      optimizer.options.set(name, value.get<double>());
+    }
+  }
+  return optimizer;
+}
+
+}  // namespace
+
+ordered_json RunConfig::to_json() const {
+  return {{"soma_run", 1},
+          {"model", model},
+          {"data", data},
+          {"backend", backend},
+          {"numerics", name_of(numerics)},
+          {"threads", threads},
+          {"epochs", epochs},
+          {"steps", steps},
+          {"batch", batch},
+          {"optimizer", optimizer_json(optimizer)},
+          {"seed", seed},
+          {"checkpoint_every", checkpoint_every},
+          {"train_sha256", train_sha256},
+          {"test_sha256", test_sha256},
+          {"class_names", class_names},
+          {"architecture", json::parse(architecture)}};
+}
+
+RunConfig RunConfig::from_json(const std::string& text, const std::string& origin) {
+  const auto damaged = [&](const std::string& why) {
+    return soma::FormatError(origin + ": not the configuration of a run: " + why);
+  };
+  const json fields = json::parse(text, nullptr, false);
+  if (!fields.is_object()) throw damaged("not a JSON object");
+  if (fields.value("soma_run", json()) != 1) throw damaged("expected \"soma_run\": 1");
+  RunConfig config;
+  std::string field;
+  const auto get = [&](const char* name, auto& to) {
+    field = name;
+    fields.at(name).get_to(to);
+  };
+  try {
+    get("model", config.model);
+    get("data", config.data);
+    get("backend", config.backend);
+    get("threads", config.threads);
+    get("epochs", config.epochs);
+    get("steps", config.steps);
+    get("batch", config.batch);
+    get("seed", config.seed);
+    get("checkpoint_every", config.checkpoint_every);
+    get("train_sha256", config.train_sha256);
+    get("test_sha256", config.test_sha256);
+    get("class_names", config.class_names);
+    std::string numerics;
+    get("numerics", numerics);
+    config.numerics = numerics_from_name(numerics);
+    field = "optimizer";
+    config.optimizer = optimizer_from(fields.at(field));
+    field = "architecture";
+    config.architecture = fields.at(field).dump();
+  } catch (const json::exception&) {
+    throw damaged("field \"" + field + "\" is missing or of the wrong type");
+  } catch (const UsageError& e) {
+    throw damaged(e.what());
+  }
+  return config;
+}
+
+TrainingDefaults training_defaults(const std::string& model_name) {
+  if (model_name == "lenet5") return {"momentum", 0.02, 64};
+  if (model_name == "mlp") return {"adam", 0.001, 128};
+  if (model_name == "perceptron") return {"sgd", 0.1, 64};
+  return {"adam", 0.001, 32};
+}
+
+double default_learning_rate(const std::string& optimizer) {
+  if (optimizer == "adam") return 0.001;
+  return optimizer == "momentum" ? 0.02 : 0.1;
+}
+
+const char* name_of(soma::Numerics numerics) {
+  return numerics == soma::Numerics::exact ? "exact" : "fast";
+}
+
+soma::Numerics numerics_from_name(const std::string& name) {
+  const std::string choices[] = {"fast", "exact"};
+  require_one_of("numerics", name, choices);
+  return name == "exact" ? soma::Numerics::exact : soma::Numerics::fast;
+}

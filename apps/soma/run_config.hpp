@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "soma/backend.hpp"
+#include "soma/model.hpp"
+#include "soma/optimizer.hpp"
+
+/// Everything that decides a training run: what config.json holds. The model travels as its
+/// architecture, so that a run can be resumed after the file it came from has changed.
+struct RunConfig {
+  std::string model;         ///< the model's name
+  std::string architecture;  ///< its JSON
+  std::string data;          ///< SPEC
+  std::string train_sha256, test_sha256;
+  std::vector<std::string> class_names;
+  std::string backend = "auto";  ///< as asked for
+  soma::Numerics numerics = soma::Numerics::fast;
+  std::int64_t threads = 0;  ///< 0: all the CPUs this process may use
+  std::int64_t epochs = 1;
+  std::int64_t steps = 0;  ///< if > 0, counts instead of epochs
+  std::int64_t batch = 32;
+  soma::Optimizer optimizer;
+  std::int64_t seed = 1;
+  std::int64_t checkpoint_every = 0;  ///< steps; 0: by time
+
+  nlohmann::ordered_json to_json() const;
+  /// Throws soma::FormatError naming `origin` and the field.
+  static RunConfig from_json(const std::string& text, const std::string& origin);
+};
+
+/// How a model is trained when the command line does not say: tried values for the built-in models,
+/// Adam 1e-3 on batches of 32 for others.
+struct TrainingDefaults {
+  std::string optimizer;  ///< "sgd", "momentum" or "adam"
+  double learning_rate;
+  std::int64_t batch;
+};
+TrainingDefaults training_defaults(const std::string& model_name);
+
+/// The learning rate for an optimizer that is not the model's own choice.
+double default_learning_rate(const std::string& optimizer);
+
+const char* name_of(soma::Numerics numerics);
+/// "fast" or "exact"; throws UsageError.
+soma::Numerics numerics_from_name(const std::string& name);

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "run_config.hpp"
+#include "soma/backend.hpp"
+#include "soma/dataset.hpp"
+#include "soma/model.hpp"
+
+/// The files of a run folder.
+struct RunFolder {
+  std::filesystem::path path;
+
+  std::filesystem::path config() const { return path / "config.json"; }
+  std::filesystem::path model() const { return path / "model.safetensors"; }
+  std::filesystem::path checkpoint() const { return path / "checkpoint.safetensors"; }
+  std::filesystem::path previous() const { return path / "checkpoint.safetensors.previous"; }
+  std::filesystem::path metrics() const { return path / "metrics.csv"; }
+  std::filesystem::path steps() const { return path / "steps.csv"; }
+  std::filesystem::path report() const { return path / "report.html"; }
+
+  /// Throws soma::FormatError if the folder is not that of a run.
+  RunConfig read_config() const;
+};
+
+/// A model with weights, from a run folder or a .safetensors file.
+struct TrainedModel {
+  soma::Model model;
+  std::filesystem::path file;
+  std::optional<RunConfig> config;  ///< of the run it came from
+};
+
+/// Throws soma::FormatError that says what was expected and found.
+TrainedModel load_trained(const std::string& run_or_file);
+
+/// Opens the backend; for "auto" one line on stderr tells which was taken and why.
+soma::Backend open_backend(const std::string& name, soma::Numerics numerics);
+
+/// Throws soma::ShapeError unless `data` can be fed to `model` and scored by its loss.
+void require_fit(const soma::Model& model, const soma::Dataset& data);
+
+/// The CPUs this process may use: what 0 threads stands for.
+int usable_cpus();
+
+/// "1,663,370"
+std::string grouped(std::int64_t number);
+/// "98.31 %"
+std::string percent(double share);

@@ -1,0 +1,83 @@
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "command_line.hpp"
+#include "session.hpp"
+#include "table.hpp"
+
+namespace {
+
+/// A built-in name, a JSON file, a run folder (finished or not) or a .safetensors file.
+soma::Model any_model(const std::string& what) {
+  if (std::filesystem::is_directory(what)) {
+    const RunFolder run{what};
+    const RunConfig config = run.read_config();
+    if (std::filesystem::exists(run.model())) return soma::Model::load(run.model());
+    return soma::Model::from_json(config.architecture, run.config().string() + ", architecture");
+  }
+  if (what.ends_with(".safetensors")) return soma::Model::load(what);
+  return soma::Model::named(what);
+}
+
+std::vector<std::int64_t> dims_of(const soma::Shape& shape) {
+  return {shape.dims().begin(), shape.dims().end()};
+}
+
+}  // namespace
+
+int run_summary(Arguments args) {
+  std::string source;
+  std::optional<std::int64_t> batch;
+  bool json = false;
+  CommandLine line("summary", "MODEL|RUN|FILE [options]",
+                   "The layers of a model: a built-in name, a JSON file, a run folder or a "
+                   ".safetensors file.\nMACs are the multiply-adds of one forward pass.");
+  line.positional("MODEL", &source)
+      .option("batch", &batch, "B", "samples at a time (default 1)")
+      .flag("json", &json, "print one line of JSON");
+  if (!line.parse(args)) return 0;
+  require_at_least("batch", batch, 1);
+  const std::int64_t n = batch.value_or(1);
+
+  const soma::Model model = any_model(source);
+  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows = {
+      {"layer", "type", "input from", "output", "parameters", "MACs"}};
+  std::int64_t parameters = 0, macs = 0;
+  for (const auto& layer : model.layers()) {
+    std::string inputs;
+    for (const std::string& input : layer.inputs) inputs += (inputs.empty() ? "" : ", ") + input;
+    const soma::Shape output = layer.output.batched(n);
+    rows.push_back({layer.name, std::string(layer.layer->type()), inputs, output.str(),
+                    grouped(layer.parameters), grouped(layer.macs * n)});
+    layers.push_back({{"name", layer.name},
+                      {"type", layer.layer->type()},
+                      {"inputs", layer.inputs},
+                      {"output", dims_of(output)},
+                      {"parameters", layer.parameters},
+                      {"macs", layer.macs * n}});
+    parameters += layer.parameters;
+    macs += layer.macs * n;
+  }
+  constexpr std::int64_t kBytesOfFloat = 4;
+  if (json) {
+    const nlohmann::ordered_json out = {{"model", model.name()},
+                                        {"loss", name_of(model.loss())},
+                                        {"batch", n},
+                                        {"input", dims_of(model.input_shape().batched(n))},
+                                        {"output", dims_of(model.output_shape().batched(n))},
+                                        {"layers", layers},
+                                        {"parameters", parameters},
+                                        {"parameter_bytes", parameters * kBytesOfFloat},
+                                        {"macs", macs}};
+    std::cout << out.dump() << "\n";
+    return 0;
+  }
+  std::cout << model.name() << ": input " << model.input_shape().batched(n).str() << ", loss "
+            << name_of(model.loss()) << "\n\n";
+  rows.push_back({"total", "", "", "", grouped(parameters), grouped(macs)});
+  std::cout << aligned_table(rows, "llllrr") << "\n"
+            << grouped(parameters * kBytesOfFloat) << " bytes of parameters\n";
+  return 0;
+}

@@ -1,0 +1,193 @@
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "command_line.hpp"
+#include "training_run.hpp"
+
+namespace {
+
+constexpr int kStopped = 130;
+
+/// The command line, as given: what is absent comes from the model's defaults or from the run.
+struct Request {
+  std::string model, data, backend, numerics, optimizer, out, resume;
+  std::optional<std::int64_t> threads, epochs, steps, batch, seed, checkpoint_every;
+  std::optional<double> learning_rate, momentum, weight_decay;
+  bool json = false;
+};
+
+void check(const CommandLine& line, const Request& r) {
+  require_at_least("threads", r.threads, 1);
+  require_at_least("epochs", r.epochs, 1);
+  require_at_least("steps", r.steps, 1);
+  require_at_least("batch", r.batch, 1);
+  require_at_least("seed", r.seed, 0);
+  require_at_least("checkpoint-every", r.checkpoint_every, 1);
+  if (r.epochs && r.steps) throw UsageError("--epochs and --steps exclude each other");
+  const std::pair<const char*, std::optional<double>> rates[] = {
+      {"lr", r.learning_rate}, {"momentum", r.momentum}, {"weight-decay", r.weight_decay}};
+  for (const auto& [name, value] : rates) {
+    if (value && (!std::isfinite(*value) || *value < 0)) {
+      throw UsageError("--" + std::string(name) + ": expected a number of 0 or more");
+    }
+  }
+  if (r.momentum && *r.momentum >= 1) throw UsageError("--momentum: expected a number below 1");
+  if (!r.optimizer.empty()) {
+    const std::string choices[] = {"sgd", "momentum", "adam"};
+    require_one_of("optimizer", r.optimizer, choices);
+  }
+  if (r.resume.empty()) {
+    if (r.model.empty()) throw UsageError("train: missing MODEL (see 'soma train --help')");
+    if (r.data.empty()) throw UsageError("train: missing --data SPEC (see 'soma train --help')");
+    return;
+  }
+  for (const char* name :
+       {"MODEL", "data", "out", "optimizer", "lr", "momentum", "weight-decay", "batch", "seed"}) {
+    if (line.given(name)) {
+      const std::string option = std::string(name) == "MODEL" ? "MODEL" : "--" + std::string(name);
+      throw UsageError(option + " cannot be changed in a run that is resumed");
+    }
+  }
+}
+
+soma::Optimizer make_optimizer(const Request& r, const TrainingDefaults& defaults) {
+  const std::string type = r.optimizer.empty() ? defaults.optimizer : r.optimizer;
+  const double rate = r.learning_rate.value_or(
+      type == defaults.optimizer ? defaults.learning_rate : default_learning_rate(type));
+  if (type == "adam") {
+    if (r.momentum) throw UsageError("--momentum: adam has none, use --optimizer momentum");
+    return soma::Adam{.learning_rate = rate, .weight_decay = r.weight_decay.value_or(0)};
+  }
+  return soma::Sgd{.learning_rate = rate,
+                   .momentum = r.momentum.value_or(type == "momentum" ? 0.9 : 0.0),
+                   .weight_decay = r.weight_decay.value_or(0)};
+}
+
+/// What may be changed when a run is resumed, and is also taken for a new one.
+void apply_session(const Request& r, RunConfig& config) {
+  if (!r.backend.empty()) config.backend = r.backend;
+  if (!r.numerics.empty()) config.numerics = numerics_from_name(r.numerics);
+  if (r.threads) config.threads = *r.threads;
+  if (r.checkpoint_every) config.checkpoint_every = *r.checkpoint_every;
+  if (r.epochs) {
+    config.epochs = *r.epochs;
+    config.steps = 0;
+  }
+  if (r.steps) config.steps = *r.steps;
+}
+
+std::unique_ptr<TrainingRun> new_run(const Request& r) {
+  soma::Model model = soma::Model::named(r.model);
+  const TrainingDefaults defaults = training_defaults(model.name());
+  RunConfig config;
+  config.model = model.name();
+  config.architecture = model.to_json();
+  config.data = r.data;
+  config.batch = r.batch.value_or(defaults.batch);
+  config.optimizer = make_optimizer(r, defaults);
+  config.seed = r.seed.value_or(1);
+  apply_session(r, config);
+  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model));
+  run->create_folder(r.out);
+  return run;
+}
+
+std::unique_ptr<TrainingRun> resumed_run(const Request& r) {
+  const RunFolder folder{r.resume};
+  RunConfig config = folder.read_config();
+  apply_session(r, config);
+  soma::Model model =
+      soma::Model::from_json(config.architecture, folder.config().string() + ", architecture");
+  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model));
+  run->open_folder(r.resume);
+  return run;
+}
+
+void print_result(const TrainingRun& run, const TrainingRun::Result& result, bool json) {
+  const RunConfig& config = run.config();
+  const soma::Progress& at = result.progress;
+  const bool classes = !result.evaluation.confusion.empty();
+  const double rate = at.seconds > 0 ? static_cast<double>(at.samples) / at.seconds : 0;
+  if (json) {
+    nlohmann::ordered_json line = {
+        {"run", run.folder().path.string()},
+        {"model", config.model},
+        {"data", config.data},
+        {"backend", run.backend_name()},
+        {"numerics", name_of(config.numerics)},
+        {"threads", run.threads()},
+        {"seed", config.seed},
+        {"steps", at.step},
+        {"epochs", static_cast<double>(at.step) / static_cast<double>(run.steps_per_epoch())},
+        {"train_loss", result.train_loss},
+        {"test_loss", result.evaluation.loss},
+        {"test_accuracy", nullptr},
+        {"seconds", at.seconds},
+        {"samples_per_second", rate},
+        {"weights_sha256", result.weights_sha256}};
+    if (classes) line["test_accuracy"] = result.evaluation.accuracy;
+    std::cout << line.dump() << "\n";
+    return;
+  }
+  char losses[96], speed[96];
+  std::snprintf(losses, sizeof losses, "train loss %.4f, test loss %.4f", result.train_loss,
+                result.evaluation.loss);
+  std::snprintf(speed, sizeof speed, "%.1f s, %.0f samples/s", at.seconds, rate);
+  std::cout << losses << (classes ? ", test accuracy " + percent(result.evaluation.accuracy) : "")
+            << "\n"
+            << grouped(at.step) << " steps in " << speed << "\n"
+            << "weights " << result.weights_sha256 << "\n"
+            << "run     " << run.folder().path.string() << " (open "
+            << run.folder().report().string() << ")\n";
+}
+
+}  // namespace
+
+int run_train(Arguments args) {
+  Request r;
+  CommandLine line("train", "MODEL --data SPEC [options] | --resume RUN [options]",
+                   "Trains MODEL, a built-in name (perceptron, mlp, lenet5) or a JSON file, and "
+                   "leaves a run folder\nwith weights, checkpoints, metrics.csv and report.html. "
+                   "SIGINT and SIGTERM save and stop.");
+  line.positional("MODEL", &r.model, false)
+      .option("data", &r.data, "SPEC", "data set: a name of 'soma data list', or idx:DIR")
+      .option("backend", &r.backend, "NAME", "auto (default) or one of 'soma backends'")
+      .option("threads", &r.threads, "N", "threads; all usable CPUs if absent")
+      .option("numerics", &r.numerics, "KIND",
+              "fast (default), or exact: the same bits on every backend")
+      .option("epochs", &r.epochs, "E", "passes over the training data (default 1)")
+      .option("steps", &r.steps, "S", "stop after S updates instead")
+      .option("batch", &r.batch, "B", "samples per update")
+      .option("optimizer", &r.optimizer, "NAME", "sgd, momentum or adam")
+      .option("lr", &r.learning_rate, "X", "learning rate")
+      .option("momentum", &r.momentum, "X", "momentum of sgd (0.9 for --optimizer momentum)")
+      .option("weight-decay", &r.weight_decay, "X", "added to the gradient (default 0)")
+      .option("seed", &r.seed, "S", "of first weights and shuffling (default 1)")
+      .option("out", &r.out, "RUN", "the run folder, new or empty (default runs/MODEL-DATA-<n>)")
+      .option("resume", &r.resume, "RUN",
+              "go on with that run; backend, threads, numerics, epochs, steps may change")
+      .option("checkpoint-every", &r.checkpoint_every, "STEPS",
+              "checkpoint also every STEPS (default: about every 15 s)")
+      .flag("json", &r.json, "print one line of JSON at the end, and nothing else, on stdout");
+  if (!line.parse(args)) return 0;
+  check(line, r);
+
+  const std::unique_ptr<TrainingRun> session = r.resume.empty() ? new_run(r) : resumed_run(r);
+  TrainingRun& run = *session;
+  std::cerr << run.config().model << " on " << run.config().data << ": backend "
+            << run.backend_name() << " (" << name_of(run.config().numerics) << "), "
+            << run.threads() << (run.threads() == 1 ? " thread" : " threads") << ", "
+            << run.target_steps() << " steps, run " << run.folder().path.string() << "\n";
+  const TrainingRun::Result result = run.run();
+  if (!result.finished) {
+    std::cerr << "soma: stopped at step " << result.progress.step << " of " << run.target_steps()
+              << " and saved; go on with: soma train --resume " << run.folder().path.string()
+              << "\n";
+    return kStopped;
+  }
+  print_result(run, result, r.json);
+  return 0;
+}

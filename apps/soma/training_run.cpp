@@ -1,0 +1,267 @@
+#include "training_run.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+
+#include "report.hpp"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// A checkpoint every 15 s, or less often where it costs more than a fiftieth of that.
+constexpr double kCheckpointSeconds = 15;
+constexpr double kCheckpointShare = 0.02;
+
+std::atomic<bool> stop_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
+
+void request_stop(int) { stop_requested = true; }
+
+/// SIGINT and SIGTERM ask to stop while this lives; the second one kills, as ever.
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    struct sigaction action {};
+    action.sa_handler = request_stop;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, &old_int_);
+    sigaction(SIGTERM, &action, &old_term_);
+  }
+  ~StopOnSignal() {
+    sigaction(SIGINT, &old_int_, nullptr);
+    sigaction(SIGTERM, &old_term_, nullptr);
+  }
+  StopOnSignal(const StopOnSignal&) = delete;
+  StopOnSignal& operator=(const StopOnSignal&) = delete;
+
+ private:
+  struct sigaction old_int_ {
+  }, old_term_{};
+};
+
+double clock_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// "mnist", "idx-digits" for "idx:/data/digits": a SPEC or a name as part of a folder's name.
+std::string folder_word(const std::string& text) {
+  std::string word;
+  const std::size_t colon = text.find(':');
+  if (colon != std::string::npos) word = text.substr(0, colon) + "-";
+  word += fs::path(text.substr(colon == std::string::npos ? 0 : colon + 1)).filename().string();
+  std::ranges::replace_if(
+      word, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_'; }, '-');
+  return word;
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(RunConfig config, soma::Model model)
+    : config_(std::move(config)), model_(std::move(model)) {
+  data_ = soma::data::load(config_.data);
+  require_fit(model_, data_.train);
+  require_fit(model_, data_.test);
+  backend_ = open_backend(config_.backend, config_.numerics);
+  trainer_ = std::make_unique<soma::Trainer>(
+      model_, backend_,
+      soma::TrainerOptions{.optimizer = config_.optimizer,
+                           .seed = static_cast<std::uint64_t>(config_.seed),
+                           .threads = static_cast<int>(config_.threads)});
+  trainer_->kernels(std::min(config_.batch, data_.train.size()));
+}
+
+std::int64_t TrainingRun::steps_per_epoch() const {
+  const std::int64_t batch = std::min(config_.batch, data_.train.size());
+  return (data_.train.size() + batch - 1) / batch;
+}
+
+std::int64_t TrainingRun::target_steps() const {
+  return config_.steps > 0 ? config_.steps : config_.epochs * steps_per_epoch();
+}
+
+void TrainingRun::create_folder(const std::string& out) {
+  config_.train_sha256 = data_.train.sha256();
+  config_.test_sha256 = data_.test.sha256();
+  config_.class_names = data_.train.class_names();
+  bool created = false;
+  if (!out.empty()) {
+    created = make_folder(out);
+    if (!created && !fs::is_empty(out)) {
+      throw soma::StateError(
+          "run folder " + out +
+          " is not empty; name another one, or go on with: soma train --resume " + out);
+    }
+    folder_.path = out;
+  } else {
+    const std::string stem = folder_word(config_.model) + "-" + folder_word(config_.data) + "-";
+    for (int n = 1; !created; ++n) {
+      folder_.path = fs::path("runs") / (stem + std::to_string(n));
+      created = make_folder(folder_.path);
+    }
+  }
+  try {
+    lock_.emplace(folder_.path);
+    write_file(folder_.config(), config_.to_json().dump(2) + "\n");
+  } catch (...) {
+    if (created) fs::remove_all(folder_.path);
+    throw;
+  }
+  metrics_.emplace(folder_.metrics());
+  losses_.emplace(folder_.steps());
+}
+
+void TrainingRun::open_folder(const std::string& folder) {
+  folder_.path = folder;
+  lock_.emplace(folder_.path);
+  if (data_.train.sha256() != config_.train_sha256 || data_.test.sha256() != config_.test_sha256) {
+    throw soma::StateError("data '" + config_.data + "' is not what run " + folder +
+                           " began with: its SHA-256 differs from that in " +
+                           folder_.config().string());
+  }
+  metrics_.emplace(folder_.metrics());
+  losses_.emplace(folder_.steps());
+  load_newest_checkpoint();
+  write_file(folder_.config(), config_.to_json().dump(2) + "\n");
+  const std::int64_t step = trainer_->progress().step;
+  if (step < target_steps()) metrics_->rewind(step, steps_per_epoch());
+  losses_->rewind(step);
+  std::cerr << "resuming " << folder << " at step " << step << " of " << target_steps() << "\n";
+}
+
+void TrainingRun::load_newest_checkpoint() {
+  const bool has_previous = fs::exists(folder_.previous());
+  if (fs::exists(folder_.checkpoint())) {
+    try {
+      trainer_->load_checkpoint(folder_.checkpoint());
+      return;
+    } catch (const soma::FormatError& e) {
+      if (!has_previous) {
+        throw soma::FormatError(std::string(e.what()) +
+                                "; it has no predecessor, so remove it to train from the start");
+      }
+      std::cerr << "soma: " << e.what() << "; taking its predecessor\n";
+    }
+    trainer_->load_checkpoint(folder_.previous());
+    // Out of the way, or the next checkpoint would make the damaged file the predecessor.
+    fs::rename(folder_.checkpoint(), folder_.checkpoint().string() + ".damaged");
+  } else if (has_previous) {
+    trainer_->load_checkpoint(folder_.previous());  // killed between the two renames
+  }
+}
+
+TrainingRun::Result TrainingRun::run() {
+  const StopOnSignal signals;
+  last_checkpoint_clock_ = clock_seconds();
+  const std::int64_t first_step = trainer_->progress().step;
+  {
+    const auto bar = soma::progress_bar();
+    soma::FitOptions fit;
+    fit.epochs = config_.epochs;
+    fit.steps = config_.steps;
+    fit.batch = config_.batch;
+    fit.validation = &data_.test;
+    fit.stop = &stop_requested;
+    fit.on_step = [&](const soma::Progress& at) {
+      bar(at);
+      on_step(at);
+    };
+    fit.on_epoch = [&](const soma::Progress& at, const soma::Evaluation* evaluation) {
+      on_epoch(at, *evaluation);
+    };
+    trainer_->fit(data_.train, fit);
+  }
+  const soma::Progress& at = trainer_->progress();
+  Result result;
+  result.progress = at;
+  result.weights_sha256 = model_.weights_sha256();
+  if (at.step < target_steps()) {
+    save_checkpoint();
+    write_report(
+        "stopped at step " + std::to_string(at.step) + " of " + std::to_string(target_steps()),
+        last_evaluation_ ? &*last_evaluation_ : nullptr);
+    return result;
+  }
+  // The end of an epoch has been evaluated and saved; a run cut short by --steps has not.
+  const bool has_row = !metrics_->rows().empty() && metrics_->rows().back().step == at.step;
+  if (!has_row || !last_evaluation_) {
+    last_evaluation_ = trainer_->evaluate(data_.test);
+    if (!has_row) add_row(at, *last_evaluation_);
+  }
+  if (!has_row && at.step > first_step) save_checkpoint();
+  model_.save(folder_.model());
+  write_report("finished", &*last_evaluation_);
+  result.finished = true;
+  result.evaluation = *last_evaluation_;
+  result.train_loss = metrics_->rows().back().train_loss;
+  return result;
+}
+
+void TrainingRun::on_step(const soma::Progress& at) {
+  losses_->add(at.step, at.steps_per_epoch, at.loss);
+  // At the end of an epoch the row of metrics.csv comes first, the checkpoint after it.
+  if (at.step_in_epoch == at.steps_per_epoch) return;
+  const double interval =
+      std::max(kCheckpointSeconds, checkpoint_seconds_ * (1 / kCheckpointShare));
+  const bool due = config_.checkpoint_every > 0
+                       ? at.step % config_.checkpoint_every == 0
+                       : clock_seconds() - last_checkpoint_clock_ >= interval;
+  if (due) save_checkpoint();
+}
+
+void TrainingRun::on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation) {
+  last_evaluation_ = evaluation;
+  add_row(at, evaluation);
+  save_checkpoint();
+  write_report("training: epoch " + std::to_string(at.epoch + 1), &evaluation);
+  char text[96];
+  std::snprintf(text, sizeof text, "epoch %lld: test loss %.4f",
+                static_cast<long long>(at.epoch + 1), evaluation.loss);
+  std::cerr << text;
+  if (!evaluation.confusion.empty()) std::cerr << ", accuracy " << percent(evaluation.accuracy);
+  std::cerr << "\n";
+}
+
+void TrainingRun::save_checkpoint() {
+  const double start = clock_seconds();
+  losses_->save();
+  trainer_->save_checkpoint(folder_.checkpoint());
+  last_checkpoint_clock_ = clock_seconds();
+  checkpoint_seconds_ = last_checkpoint_clock_ - start;
+}
+
+void TrainingRun::add_row(const soma::Progress& at, const soma::Evaluation& evaluation) {
+  const bool classes = data_.test.is_classification();
+  EpochMetrics row;
+  row.epoch = (at.step + steps_per_epoch() - 1) / steps_per_epoch();
+  row.step = at.step;
+  row.train_loss = at.mean_loss;
+  if (classes) row.train_accuracy = at.accuracy;
+  row.test_loss = evaluation.loss;
+  if (classes) row.test_accuracy = evaluation.accuracy;
+  row.seconds = at.seconds;
+  row.samples_per_second = at.seconds > 0 ? static_cast<double>(at.samples) / at.seconds : 0;
+  metrics_->add(row);
+}
+
+void TrainingRun::write_report(const std::string& status,
+                               const soma::Evaluation* evaluation) const {
+  const auto kernels = trainer_->kernels(std::min(config_.batch, data_.train.size()));
+  const Report report{.config = config_,
+                      .backend = backend_.name(),
+                      .status = status,
+                      .threads = trainer_->threads(),
+                      .parameters = model_.parameter_count(),
+                      .steps_per_epoch = steps_per_epoch(),
+                      .weights_sha256 = model_.weights_sha256(),
+                      .epochs = metrics_->rows(),
+                      .losses = losses_->rows(),
+                      .evaluation = evaluation,
+                      .kernels = kernels};
+  write_file(folder_.report(), report_html(report));
+}

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "files.hpp"
+#include "metrics.hpp"
+#include "session.hpp"
+#include "soma/trainer.hpp"
+
+/// One session of training in a run folder: from a model, its data and a backend that are known to
+/// fit each other, to the files of the folder. What happened before the session is in the folder.
+class TrainingRun {
+ public:
+  struct Result {
+    bool finished = false;  ///< false: stopped by a signal, everything saved
+    soma::Progress progress;
+    soma::Evaluation evaluation;  ///< of the final weights; only when finished
+    double train_loss = 0;        ///< of the last epoch
+    std::string weights_sha256;
+  };
+
+  /// Loads the data, opens the backend, checks that they fit the model and prepares every kernel,
+  /// so that nothing has been written when one of them is refused.
+  TrainingRun(RunConfig config, soma::Model model);
+  TrainingRun(const TrainingRun&) = delete;  // the trainer refers to the model in here
+  TrainingRun& operator=(const TrainingRun&) = delete;
+
+  /// A new folder: `out`, or the next free runs/MODEL-DATA-<n> if empty. Throws soma::StateError if
+  /// `out` exists and is not empty.
+  void create_folder(const std::string& out);
+  /// Continues in the folder of an earlier session, from its newest readable checkpoint, or from
+  /// the start if it has none yet. Throws if the data are no longer those the run began with.
+  void open_folder(const std::string& folder);
+
+  /// Trains to the end, or until SIGINT or SIGTERM. Checkpoints at the end of every epoch and every
+  /// config.checkpoint_every steps, by default as often as keeps them below two per cent of the
+  /// time.
+  Result run();
+
+  const RunConfig& config() const { return config_; }
+  const std::string& backend_name() const { return backend_.name(); }
+  int threads() const { return trainer_->threads(); }
+  const RunFolder& folder() const { return folder_; }
+  std::int64_t steps_per_epoch() const;
+  std::int64_t target_steps() const;
+
+ private:
+  void load_newest_checkpoint();
+  void on_step(const soma::Progress& at);
+  void on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation);
+  void save_checkpoint();
+  void add_row(const soma::Progress& at, const soma::Evaluation& evaluation);
+  void write_report(const std::string& status, const soma::Evaluation* evaluation) const;
+
+  RunConfig config_;
+  soma::Model model_;
+  soma::DataSplit data_;
+  soma::Backend backend_;
+  std::unique_ptr<soma::Trainer> trainer_;
+  RunFolder folder_;
+  std::optional<FolderLock> lock_;
+  std::optional<Metrics> metrics_;
+  std::optional<StepLosses> losses_;
+  std::optional<soma::Evaluation> last_evaluation_;
+  double checkpoint_seconds_ = 0;     ///< what the last one cost
+  double last_checkpoint_clock_ = 0;  ///< when it was written, monotonic seconds
+};

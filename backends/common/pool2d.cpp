@@ -1,0 +1,236 @@
+#include "soma/sdk/ops/pool2d.hpp"
+
+#include <algorithm>
+
+#include "copy.hpp"
+#include "kernel_base.hpp"
+#include "soma/sdk/math/lanes.hpp"
+
+namespace soma::common {
+namespace {
+
+using Lanes = math::F32x8;
+
+// Elements whose taps are worth a piece of their own.
+constexpr std::int64_t kPiece = 8192;
+
+// The window's rows or columns that lie inside the input: first <= i < end, at positions start + i.
+struct Taps {
+  std::int64_t start, first, end;
+};
+Taps taps_of(std::int64_t out, std::int64_t stride, std::int64_t pad, std::int64_t kernel,
+             std::int64_t size) {
+  const std::int64_t start = out * stride - pad;
+  return {start, std::max<std::int64_t>(0, -start), std::min(kernel, size - start)};
+}
+
+// Outputs whose window holds an input position: first <= p < end.
+std::pair<std::int64_t, std::int64_t> windows_of(std::int64_t at, std::int64_t stride,
+                                                 std::int64_t pad, std::int64_t kernel,
+                                                 std::int64_t count) {
+  const std::int64_t low = at + pad - kernel + 1;
+  return {low <= 0 ? 0 : (low + stride - 1) / stride, std::min(count, (at + pad) / stride + 1)};
+}
+
+class PoolKernel : public CanonicalKernel {
+ protected:
+  PoolKernel(const Op& op, const Shape& input, const Shape& output, const Parallel& parallel)
+      : CanonicalKernel(parallel),
+        pool_(ops::Pool2d::from(op.attributes)),
+        n_(input[0]),
+        h_(input[1]),
+        w_(input[2]),
+        c_(input[3]),
+        p_(output[1]),
+        q_(output[2]) {}
+
+  Taps rows_of(std::int64_t p) const {
+    return taps_of(p, pool_.window.stride_h, pool_.window.pad_top, pool_.kernel_h, h_);
+  }
+  Taps cols_of(std::int64_t q) const {
+    return taps_of(q, pool_.window.stride_w, pool_.window.pad_left, pool_.kernel_w, w_);
+  }
+  float count(const Taps& rows, const Taps& cols) const {
+    if (pool_.include_pad) return static_cast<float>(pool_.kernel_h * pool_.kernel_w);
+    return static_cast<float>((rows.end - rows.first) * (cols.end - cols.first));
+  }
+  // Runs row(n, i) for each image and each of its `rows` rows of `width` pixels.
+  template <class Row>
+  void for_rows(int threads, std::int64_t rows, std::int64_t width, Row row) const {
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, width * c_));
+    parallel().run(threads, n_ * rows, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) row(i / rows, i % rows);
+    });
+  }
+  // Runs lanes(c, left) for eight channels at a time.
+  template <class F>
+  void for_channels(F lanes) const {
+    for (std::int64_t c = 0; c < c_; c += Lanes::kLanes) lanes(c, c_ - c);
+  }
+  static Lanes load(const float* p, std::int64_t left) {
+    return left >= Lanes::kLanes ? Lanes::load(p) : Lanes::load_partial(p, left);
+  }
+  static void store(Lanes v, float* p, std::int64_t left) {
+    left >= Lanes::kLanes ? v.store(p) : v.store_partial(p, left);
+  }
+
+  ops::Pool2d pool_;
+  std::int64_t n_, h_, w_, c_, p_, q_;
+};
+
+class MaxForward final : public PoolKernel {
+ public:
+  MaxForward(const Op& op, const Parallel& parallel)
+      : PoolKernel(op, op.in(0), op.out(0), parallel), train_(op.outputs.size() > 1) {}
+
+ private:
+  void compute(const sdk::Exec& exec) const override {
+    const auto* input = exec.input<float>(0);
+    auto* output = exec.output<float>(0);
+    std::int32_t* argmax = train_ ? exec.output<std::int32_t>(1) : nullptr;
+    for_rows(exec.threads(), p_, q_, [&](std::int64_t n, std::int64_t p) {
+      const Taps rows = rows_of(p);
+      for (std::int64_t q = 0; q < q_; ++q) {
+        const Taps cols = cols_of(q);
+        const std::int64_t at = ((n * p_ + p) * q_ + q) * c_;
+        for_channels([&](std::int64_t c, std::int64_t left) {
+          window_max(input + n * h_ * w_ * c_ + c, rows, cols, left, output + at + c,
+                     argmax == nullptr ? nullptr : argmax + at + c);
+        });
+      }
+    });
+  }
+
+  void window_max(const float* image, const Taps& rows, const Taps& cols, std::int64_t left,
+                  float* output, std::int32_t* argmax) const {
+    Lanes most(0);
+    // The index of each lane's maximum, carried as the bits of a float so that it can be selected.
+    Lanes where(0);
+    bool first = true;
+    for (std::int64_t r = rows.first; r < rows.end; ++r) {
+      for (std::int64_t s = cols.first; s < cols.end; ++s) {
+        const std::int64_t index = (rows.start + r) * w_ + cols.start + s;
+        const Lanes x = load(image + index * c_, left);
+        const Lanes here = Lanes::from_bits(Lanes::Int(static_cast<std::int32_t>(index)));
+        // The first tap, a larger one, or the first NaN.
+        if (first) {
+          most = x;
+          where = here;
+          first = false;
+        } else {
+          const auto better = most < x || (x != x && most == most);
+          most = select(better, x, most);
+          where = select(better, here, where);
+        }
+      }
+    }
+    store(most, output, left);
+    if (argmax == nullptr) return;
+    const __m256i bits = _mm256_castps_si256(where.v);
+    _mm256_maskstore_epi32(argmax, first_lanes(std::min<std::int64_t>(left, Lanes::kLanes)), bits);
+  }
+
+  bool train_;
+};
+
+class MaxBackward final : public PoolKernel {
+ public:
+  MaxBackward(const Op& op, const Parallel& parallel)
+      : PoolKernel(op, op.out(0), op.in(0), parallel) {}
+
+ private:
+  void compute(const sdk::Exec& exec) const override {
+    const auto* grad = exec.input<float>(0);
+    const auto* argmax = exec.input<std::int32_t>(1);
+    auto* grad_input = exec.output<float>(0);
+    // Windows may share elements, so an image's channels are a task: within it (p,q) ascends.
+    constexpr std::int64_t kChannels = 64;
+    const std::int64_t chunks = (c_ + kChannels - 1) / kChannels;
+    const std::int64_t size = std::max<std::int64_t>(1, p_ * q_ * std::min(c_, kChannels));
+    const std::int64_t grain = std::max<std::int64_t>(1, kPiece / size);
+    parallel().run(exec.threads(), n_ * chunks, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t n = i / chunks, c0 = i % chunks * kChannels;
+        const std::int64_t c1 = std::min(c0 + kChannels, c_);
+        float* image = grad_input + n * h_ * w_ * c_;
+        for (std::int64_t at = 0; at < h_ * w_; ++at) zero_floats(image + at * c_ + c0, c1 - c0);
+        for (std::int64_t at = n * p_ * q_; at < (n + 1) * p_ * q_; ++at) {
+          for (std::int64_t c = c0; c < c1; ++c) {
+            image[argmax[at * c_ + c] * c_ + c] += grad[at * c_ + c];
+          }
+        }
+      }
+    });
+  }
+};
+
+class AvgForward final : public PoolKernel {
+ public:
+  AvgForward(const Op& op, const Parallel& parallel)
+      : PoolKernel(op, op.in(0), op.out(0), parallel) {}
+
+ private:
+  void compute(const sdk::Exec& exec) const override {
+    const auto* input = exec.input<float>(0);
+    auto* output = exec.output<float>(0);
+    for_rows(exec.threads(), p_, q_, [&](std::int64_t n, std::int64_t p) {
+      const Taps rows = rows_of(p);
+      for (std::int64_t q = 0; q < q_; ++q) {
+        const Taps cols = cols_of(q);
+        const Lanes taps(count(rows, cols));
+        for_channels([&](std::int64_t c, std::int64_t left) {
+          Lanes sum(0);
+          for (std::int64_t r = rows.first; r < rows.end; ++r) {
+            const float* row = input + ((n * h_ + rows.start + r) * w_ + cols.start) * c_ + c;
+            for (std::int64_t s = cols.first; s < cols.end; ++s) {
+              sum = sum + load(row + s * c_, left);
+            }
+          }
+          store(sum / taps, output + ((n * p_ + p) * q_ + q) * c_ + c, left);
+        });
+      }
+    });
+  }
+};
+
+class AvgBackward final : public PoolKernel {
+ public:
+  AvgBackward(const Op& op, const Parallel& parallel)
+      : PoolKernel(op, op.out(0), op.in(0), parallel) {}
+
+ private:
+  void compute(const sdk::Exec& exec) const override {
+    const auto* grad = exec.input<float>(0);
+    auto* grad_input = exec.output<float>(0);
+    const ops::Window2d& window = pool_.window;
+    for_rows(exec.threads(), h_, w_, [&](std::int64_t n, std::int64_t h) {
+      const auto [p0, p1] = windows_of(h, window.stride_h, window.pad_top, pool_.kernel_h, p_);
+      for (std::int64_t w = 0; w < w_; ++w) {
+        const auto [q0, q1] = windows_of(w, window.stride_w, window.pad_left, pool_.kernel_w, q_);
+        for_channels([&, p0 = p0, p1 = p1, q0 = q0, q1 = q1](std::int64_t c, std::int64_t left) {
+          Lanes sum(0);
+          for (std::int64_t p = p0; p < p1; ++p) {
+            const Taps rows = rows_of(p);
+            for (std::int64_t q = q0; q < q1; ++q) {
+              const Lanes share = load(grad + ((n * p_ + p) * q_ + q) * c_ + c, left);
+              sum = sum + share / Lanes(count(rows, cols_of(q)));
+            }
+          }
+          store(sum, grad_input + ((n * h_ + h) * w_ + w) * c_ + c, left);
+        });
+      }
+    });
+  }
+};
+
+}  // namespace
+
+KernelPtr make_pool2d(const Op& op, const Parallel& parallel) {
+  if (op.id == ops::Pool2d::kMaxForward) return std::make_unique<MaxForward>(op, parallel);
+  if (op.id == ops::Pool2d::kMaxBackward) return std::make_unique<MaxBackward>(op, parallel);
+  if (op.id == ops::Pool2d::kAvgForward) return std::make_unique<AvgForward>(op, parallel);
+  return std::make_unique<AvgBackward>(op, parallel);
+}
+
+}  // namespace soma::common

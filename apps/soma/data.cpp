@@ -8,23 +8,21 @@
 
 namespace {
 
-using Rows = std::vector<std::vector<std::string>>;
-
 int list_data(bool json) {
   nlohmann::ordered_json sets = nlohmann::ordered_json::array();
-  Rows rows = {{"name", "here", "what", "from"}};
+  Table table({{"name"}, {"here"}, {"what"}, {"from"}});
   for (const auto& set : soma::data::list()) {
     sets.push_back({{"name", set.name},
                     {"available", set.available},
                     {"summary", set.summary},
                     {"source", set.source}});
-    rows.push_back({set.name, set.available ? "yes" : "no", set.summary, set.source});
+    table.add({set.name, set.available ? "yes" : "no", set.summary, set.source});
   }
   if (json) {
     std::cout << nlohmann::ordered_json{{"data", sets}}.dump() << "\n";
     return 0;
   }
-  std::cout << aligned_table(rows);
+  table.print(std::cout);
   return 0;
 }
 
@@ -66,23 +64,25 @@ int show_data(const std::string& spec, bool json) {
     std::cout << out.dump() << "\n";
     return 0;
   }
-  Rows rows = {{"part", "samples", "shape", "targets", "SHA-256"}};
+  Table table({{"part"}, {"samples", Table::Align::right}, {"shape"}, {"targets"}, {"SHA-256"}});
   const std::pair<const char*, const soma::Dataset*> parts[] = {{"train", &split.train},
                                                                 {"test", &split.test}};
   for (const auto& [name, part] : parts) {
-    rows.push_back({name, grouped(part->size()), part->sample_shape().str(),
-                    part->is_classification() ? std::to_string(part->classes()) + " classes"
-                                              : part->target_shape().str(),
-                    part->sha256()});
+    table.add({name, grouped(part->size()), part->sample_shape().str(),
+               part->is_classification() ? std::to_string(part->classes()) + " classes"
+                                         : part->target_shape().str(),
+               part->sha256()});
   }
-  std::cout << split.train.name() << "\n\n" << aligned_table(rows, "lr");
+  std::cout << split.train.name() << "\n\n";
+  table.print(std::cout);
   if (!split.train.is_classification()) return 0;
-  Rows classes = {{"class", "train", "test"}};
+  Table classes({{"class"}, {"train", Table::Align::right}, {"test", Table::Align::right}});
   const auto train = count_classes(split.train), test = count_classes(split.test);
   for (std::size_t i = 0; i < train.size(); ++i) {
-    classes.push_back({split.train.class_names()[i], grouped(train[i]), grouped(test[i])});
+    classes.add({split.train.class_names()[i], grouped(train[i]), grouped(test[i])});
   }
-  std::cout << "\n" << aligned_table(classes, "lrr");
+  std::cout << "\n";
+  classes.print(std::cout);
   return 0;
 }
 

@@ -42,15 +42,19 @@ int run_summary(Arguments args) {
 
   const soma::Model model = any_model(source);
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
-  std::vector<std::vector<std::string>> rows = {
-      {"layer", "type", "input from", "output", "parameters", "MACs"}};
+  Table table({{"layer"},
+               {"type"},
+               {"input from"},
+               {"output"},
+               {"parameters", Table::Align::right},
+               {"MACs", Table::Align::right}});
   std::int64_t parameters = 0, macs = 0;
   for (const auto& layer : model.layers()) {
     std::string inputs;
     for (const std::string& input : layer.inputs) inputs += (inputs.empty() ? "" : ", ") + input;
     const soma::Shape output = layer.output.batched(n);
-    rows.push_back({layer.name, std::string(layer.layer->type()), inputs, output.str(),
-                    grouped(layer.parameters), grouped(layer.macs * n)});
+    table.add({layer.name, std::string(layer.layer->type()), inputs, output.str(),
+               grouped(layer.parameters), grouped(layer.macs * n)});
     layers.push_back({{"name", layer.name},
                       {"type", layer.layer->type()},
                       {"inputs", layer.inputs},
@@ -76,8 +80,8 @@ int run_summary(Arguments args) {
   }
   std::cout << model.name() << ": input " << model.input_shape().batched(n).str() << ", loss "
             << name_of(model.loss()) << "\n\n";
-  rows.push_back({"total", "", "", "", grouped(parameters), grouped(macs)});
-  std::cout << aligned_table(rows, "llllrr") << "\n"
-            << grouped(parameters * kBytesOfFloat) << " bytes of parameters\n";
+  table.add({"total", "", "", "", grouped(parameters), grouped(macs)});
+  table.print(std::cout);
+  std::cout << "\n" << grouped(parameters * kBytesOfFloat) << " bytes of parameters\n";
   return 0;
 }

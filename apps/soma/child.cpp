@@ -1,0 +1,59 @@
+#include "child.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "globals.hpp"
+#include "soma/error.hpp"
+
+namespace {
+
+constexpr const char* kSelf = "/proc/self/exe";
+constexpr int kSignalOffset = 128;  // as shells count
+
+}  // namespace
+
+ChildResult run_self(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = {"soma"};
+  for (const std::string& folder : plugin_folders()) words.push_back("--plugin-path=" + folder);
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    throw soma::StateError(std::string("cannot make a pipe: ") + std::strerror(errno));
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  pid_t child = 0;
+  const int error = posix_spawn(&child, kSelf, &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  if (error != 0) {
+    close(ends[0]);
+    throw soma::StateError(std::string("cannot start a child process: ") + std::strerror(error));
+  }
+
+  ChildResult result;
+  char buffer[4096];
+  while (true) {
+    const ssize_t count = read(ends[0], buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    result.output.append(buffer, static_cast<std::size_t>(count));
+  }
+  close(ends[0]);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalOffset + WTERMSIG(status);
+  return result;
+}

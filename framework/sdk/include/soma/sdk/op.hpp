@@ -87,9 +87,9 @@ struct Op {
     std::string text = id + "(";
     for (const auto& t : inputs) text += t.shape.str() + " ";
     text += "->";
-    for (const auto& t : outputs) text += " " + t.shape.str();
+    for (const auto& t : outputs) (text += ' ') += t.shape.str();
     for (const auto& [key, value] : attributes.entries()) {
-      text += " " + key + "=";
+      (text += ' ').append(key) += '=';
       if (const auto* i = std::get_if<std::int64_t>(&value)) text += std::to_string(*i);
       if (const auto* r = std::get_if<double>(&value)) text += std::to_string(*r);
       if (const auto* s = std::get_if<std::string>(&value)) text += *s;

@@ -1,6 +1,7 @@
 #include "child.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,43 @@ namespace {
 
 constexpr const char* kSelf = "/proc/self/exe";
 constexpr int kSignalOffset = 128;  // as shells count
+
+/// SIGINT from the terminal goes to the child too; the child decides what it means, as in
+/// system(3).
+class IgnoreInterrupt {
+ public:
+  IgnoreInterrupt() {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGINT, &ignore, &old_);
+  }
+  ~IgnoreInterrupt() { sigaction(SIGINT, &old_, nullptr); }
+  IgnoreInterrupt(const IgnoreInterrupt&) = delete;
+  IgnoreInterrupt& operator=(const IgnoreInterrupt&) = delete;
+
+ private:
+  struct sigaction old_ {};
+};
+
+/// Gives the child back the default meaning of SIGINT.
+class SpawnAttributes {
+ public:
+  SpawnAttributes() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF);
+  }
+  ~SpawnAttributes() { posix_spawnattr_destroy(&attributes_); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_;
+};
 
 }  // namespace
 
@@ -33,8 +71,10 @@ ChildResult run_self(const std::vector<std::string>& arguments) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  const IgnoreInterrupt ignoring;
+  const SpawnAttributes attributes;
   pid_t child = 0;
-  const int error = posix_spawn(&child, kSelf, &actions, nullptr, argv.data(), environ);
+  const int error = posix_spawn(&child, kSelf, &actions, attributes.get(), argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   if (error != 0) {

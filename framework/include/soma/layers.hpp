@@ -20,7 +20,7 @@ struct SOMA_API Dense {
   static constexpr std::string_view kType = "dense";
   std::int64_t units = 0;
   bool bias = true;
-  std::string activation;
+  std::string activation = "";
   Init init = Init::automatic;
 
   Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
@@ -39,7 +39,7 @@ struct SOMA_API Conv2d {
   std::int64_t dilation = 1;
   std::int64_t groups = 1;
   bool bias = true;
-  std::string activation;
+  std::string activation = "";
   Init init = Init::automatic;
 
   Value build(GraphBuilder& graph, std::span<const Value> inputs) const;

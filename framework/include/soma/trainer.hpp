@@ -47,9 +47,9 @@ struct FitOptions {
   std::int64_t steps = 0;  ///< if > 0: stop after this many updates, whatever `epochs` says
   std::int64_t batch = 32;
   const Dataset* validation = nullptr;
-  std::function<void(const Progress&)> on_step;  ///< after every update
+  std::function<void(const Progress&)> on_step = {};  ///< after every update
   std::function<void(const Progress&, const Evaluation*)>
-      on_epoch;  ///< after every epoch; Evaluation if validating
+      on_epoch = {};  ///< after every epoch; Evaluation if validating
   const std::atomic<bool>* stop =
       nullptr;  ///< looked at after every update; set it to leave fit early
 };

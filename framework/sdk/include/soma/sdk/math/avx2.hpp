@@ -47,9 +47,8 @@ struct F32x8 : Arithmetic<F32x8> {
 
   F32x8() = default;
   SOMA_MATH_INLINE F32x8(__m256 x) : v(x) {}
-  template <class C>
-  requires std::is_arithmetic_v<C> SOMA_MATH_INLINE F32x8(C x)
-      : v(_mm256_set1_ps(static_cast<float>(x))) {}
+  template <Constant C>
+  SOMA_MATH_INLINE F32x8(C x) : v(_mm256_set1_ps(static_cast<float>(x))) {}
 
   /// Any alignment. The partial forms touch the first min(n, 8) elements only; the other lanes are
   /// +0.
@@ -107,6 +106,12 @@ struct F32x8 : Arithmetic<F32x8> {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < kLanes ? n : kLanes)), lane);
   }
 };
+
+/// Between two constants.
+template <Constant A, Constant B>
+SOMA_MATH_INLINE F32x8 select(Mask8 m, A a, B b) {
+  return select(m, F32x8(a), F32x8(b));
+}
 
 }  // namespace SOMA_MATH_ISA
 }  // namespace soma::math

@@ -63,9 +63,8 @@ struct F32x16 : Arithmetic<F32x16> {
 
   F32x16() = default;
   SOMA_MATH_INLINE F32x16(__m512 x) : v(x) {}
-  template <class C>
-  requires std::is_arithmetic_v<C> SOMA_MATH_INLINE F32x16(C x)
-      : v(_mm512_set1_ps(static_cast<float>(x))) {}
+  template <Constant C>
+  SOMA_MATH_INLINE F32x16(C x) : v(_mm512_set1_ps(static_cast<float>(x))) {}
 
   /// Any alignment. The partial forms touch the first min(n, 16) elements only; the other lanes are
   /// +0.
@@ -121,6 +120,12 @@ struct F32x16 : Arithmetic<F32x16> {
     return static_cast<__mmask16>(n < kLanes ? (1u << n) - 1 : 0xffffu);
   }
 };
+
+/// Between two constants.
+template <Constant A, Constant B>
+SOMA_MATH_INLINE F32x16 select(Mask16 m, A a, B b) {
+  return select(m, F32x16(a), F32x16(b));
+}
 
 }  // namespace SOMA_MATH_ISA
 }  // namespace soma::math

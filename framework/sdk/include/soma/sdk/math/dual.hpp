@@ -19,9 +19,8 @@ struct Dual : Arithmetic<Dual<T>> {
   Dual() = default;
   Dual(T v, T d) : value(v), derivative(d) {}
   Dual(T constant) : value(constant), derivative(0) {}
-  template <class C>
-  requires(std::is_arithmetic_v<C> && !std::same_as<C, T>) Dual(C constant)
-      : value(static_cast<T>(constant)), derivative(0) {}
+  template <Constant C>
+  requires(!std::same_as<C, T>) Dual(C constant) : value(static_cast<T>(constant)), derivative(0) {}
 
   /// The variable to differentiate by, at x.
   static Dual variable(T x) { return {x, T(1)}; }

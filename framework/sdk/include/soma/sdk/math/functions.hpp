@@ -83,10 +83,10 @@ inline T tanh(T x) {
                                  0x1.62873ep-6f,  -0x1.071314p-7f, 0x1.078acp-9f};
   const T a = abs(x);
   const T z = x * x;
-  const T near = fma(z * x, detail::polynomial(z, kP), x);
+  const T near = fma(z * a, detail::polynomial(z, kP), a);
   const T e = detail::exp_inside(select(T(10) < a, T(10), a) * T(2));
-  const T far = copysign(T(1) - T(2) / (e + T(1)), x);
-  return select(a < T(0.65f), near, far);
+  const T far = T(1) - T(2) / (e + T(1));
+  return copysign(select(a < T(0.65f), near, far), x);
 }
 
 /// Logistic function 1 / (1 + e^-x).
@@ -145,7 +145,7 @@ template <FloatLanes T>
 inline T sigmoid_derivative(T x) {
   const T e = exp(-abs(x));
   const T d = T(1) + e;
-  return e / (d * d);
+  return e / detail::square(d, e - (d - T(1)));
 }
 
 /// 4e / (1 + e)^2 with e = exp(-2|x|).
@@ -153,7 +153,7 @@ template <FloatLanes T>
 inline T tanh_derivative(T x) {
   const T e4 = detail::exp_times_power(abs(x) * T(-2), 2);
   const T d = fma(e4, T(0.25f), T(1));
-  return e4 / (d * d);
+  return e4 / detail::square(d, fma(e4, T(0.25f), T(1) - d));
 }
 
 /// 2 / sqrt(pi) * exp(-x^2).

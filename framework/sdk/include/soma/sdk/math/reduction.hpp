@@ -28,6 +28,12 @@ SOMA_MATH_INLINE T polynomial(T x, const float (&c)[N]) {
   return sum;
 }
 
+/// (x + lost)^2, rounded once but for the square of a small `lost`.
+template <FloatLanes T>
+SOMA_MATH_INLINE T square(T x, T lost) {
+  return fma(x, x, (x + x) * lost);
+}
+
 /// 2^n for whole n in [-126, 127].
 template <FloatLanes T>
 SOMA_MATH_INLINE T power_of_two(typename T::Int n) {
@@ -76,11 +82,14 @@ SOMA_MATH_INLINE ExpReduction<T> reduce_exp_precisely(T x) {
 /// exp(x) * 2^k, denormal results rounded once more; x <= 0 or k = 0.
 template <FloatLanes T>
 SOMA_MATH_INLINE T exp_times_power(T x, int k) {
-  // Beyond these limits the result is 0 or infinity anyway; a NaN stays one.
-  const T low(-106), high(90);
-  const T inside = select(x < low, low, select(high < x, high, x));
+  // Above 90 the result is infinite, a NaN stays one. Below -106 it is 0, and by selection:
+  // computing it would underflow, which costs the CPU a hundred cycles for each -inf of a masked
+  // row.
+  const auto vanishing = x < T(-106);
+  const T inside = select(T(90) < x, T(90), select(vanishing, T(0), x));
   const auto e = reduce_exp(inside);
-  return scale(T(1) + (e.r + e.tail), to_int(e.n) + typename T::Int(k));
+  const T y = scale(T(1) + (e.r + e.tail), to_int(e.n) + typename T::Int(k));
+  return select(vanishing, T(0), y);
 }
 
 /// exp(x) for x in [-87, 87], where no intermediate leaves the normal range.

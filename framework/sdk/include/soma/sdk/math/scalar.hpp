@@ -40,6 +40,23 @@ struct Arithmetic {
   friend T max(T a, T b) { return select(b < a || a != a, a, b); }
 };
 
+/// A type of constants that mix with number types.
+template <class C>
+concept Constant = std::is_arithmetic_v<C>;
+
+/// One truth value about the scalar type T. No bool, so that generic code cannot branch on it.
+template <class T>
+struct ScalarMask {
+  bool v;
+
+  SOMA_MATH_INLINE friend ScalarMask operator&&(ScalarMask a, ScalarMask b) { return {a.v && b.v}; }
+  SOMA_MATH_INLINE friend ScalarMask operator||(ScalarMask a, ScalarMask b) { return {a.v || b.v}; }
+  SOMA_MATH_INLINE friend ScalarMask operator!(ScalarMask a) { return {!a.v}; }
+  SOMA_MATH_INLINE friend bool any(ScalarMask a) { return a.v; }
+};
+
+struct F32;
+
 /// 32 bits as an integer, for work on exponents: arithmetic modulo 2^32, >> keeps the sign.
 struct I32 {
   std::int32_t v;
@@ -54,7 +71,7 @@ struct I32 {
   SOMA_MATH_INLINE friend I32 operator^(I32 a, I32 b) { return a.v ^ b.v; }
   SOMA_MATH_INLINE friend I32 operator<<(I32 a, int n) { return wrap(a.u() << n); }
   SOMA_MATH_INLINE friend I32 operator>>(I32 a, int n) { return a.v >> n; }
-  SOMA_MATH_INLINE friend bool operator==(I32 a, I32 b) { return a.v == b.v; }
+  SOMA_MATH_INLINE friend ScalarMask<F32> operator==(I32 a, I32 b) { return {a.v == b.v}; }
 
  private:
   SOMA_MATH_INLINE std::uint32_t u() const { return static_cast<std::uint32_t>(v); }
@@ -64,15 +81,15 @@ struct I32 {
 /// One float32.
 struct F32 : Arithmetic<F32> {
   using Scalar = float;
-  using Mask = bool;
+  using Mask = ScalarMask<F32>;
   using Int = I32;
   static constexpr int kLanes = 1;
 
   float v;
 
   F32() = default;
-  template <class C>
-  requires std::is_arithmetic_v<C> SOMA_MATH_INLINE F32(C x) : v(static_cast<float>(x)) {}
+  template <Constant C>
+  SOMA_MATH_INLINE F32(C x) : v(static_cast<float>(x)) {}
 
   SOMA_MATH_INLINE static F32 load(const float* p) { return *p; }
   SOMA_MATH_INLINE static F32 load_partial(const float* p, std::int64_t n) {
@@ -88,11 +105,11 @@ struct F32 : Arithmetic<F32> {
   SOMA_MATH_INLINE friend F32 operator*(F32 a, F32 b) { return a.v * b.v; }
   SOMA_MATH_INLINE friend F32 operator/(F32 a, F32 b) { return a.v / b.v; }
   SOMA_MATH_INLINE friend F32 operator-(F32 a) { return -a.v; }
-  SOMA_MATH_INLINE friend bool operator<(F32 a, F32 b) { return a.v < b.v; }
-  SOMA_MATH_INLINE friend bool operator<=(F32 a, F32 b) { return a.v <= b.v; }
-  SOMA_MATH_INLINE friend bool operator==(F32 a, F32 b) { return a.v == b.v; }
+  SOMA_MATH_INLINE friend Mask operator<(F32 a, F32 b) { return {a.v < b.v}; }
+  SOMA_MATH_INLINE friend Mask operator<=(F32 a, F32 b) { return {a.v <= b.v}; }
+  SOMA_MATH_INLINE friend Mask operator==(F32 a, F32 b) { return {a.v == b.v}; }
 
-  SOMA_MATH_INLINE friend F32 select(bool m, F32 a, F32 b) { return m ? a : b; }
+  SOMA_MATH_INLINE friend F32 select(Mask m, F32 a, F32 b) { return m.v ? a : b; }
   SOMA_MATH_INLINE friend F32 fma(F32 a, F32 b, F32 c) { return __builtin_fmaf(a.v, b.v, c.v); }
   SOMA_MATH_INLINE friend F32 abs(F32 a) { return __builtin_fabsf(a.v); }
   SOMA_MATH_INLINE friend F32 copysign(F32 a, F32 sign) { return __builtin_copysignf(a.v, sign.v); }
@@ -111,14 +128,14 @@ struct F32 : Arithmetic<F32> {
 /// One float64: the oracle's number type; its elementary functions are the C library's.
 struct F64 : Arithmetic<F64> {
   using Scalar = double;
-  using Mask = bool;
+  using Mask = ScalarMask<F64>;
   static constexpr int kLanes = 1;
 
   double v;
 
   F64() = default;
-  template <class C>
-  requires std::is_arithmetic_v<C> SOMA_MATH_INLINE F64(C x) : v(static_cast<double>(x)) {}
+  template <Constant C>
+  SOMA_MATH_INLINE F64(C x) : v(static_cast<double>(x)) {}
 
   SOMA_MATH_INLINE static F64 load(const double* p) { return *p; }
   SOMA_MATH_INLINE static F64 load_partial(const double* p, std::int64_t n) {
@@ -134,11 +151,11 @@ struct F64 : Arithmetic<F64> {
   SOMA_MATH_INLINE friend F64 operator*(F64 a, F64 b) { return a.v * b.v; }
   SOMA_MATH_INLINE friend F64 operator/(F64 a, F64 b) { return a.v / b.v; }
   SOMA_MATH_INLINE friend F64 operator-(F64 a) { return -a.v; }
-  SOMA_MATH_INLINE friend bool operator<(F64 a, F64 b) { return a.v < b.v; }
-  SOMA_MATH_INLINE friend bool operator<=(F64 a, F64 b) { return a.v <= b.v; }
-  SOMA_MATH_INLINE friend bool operator==(F64 a, F64 b) { return a.v == b.v; }
+  SOMA_MATH_INLINE friend Mask operator<(F64 a, F64 b) { return {a.v < b.v}; }
+  SOMA_MATH_INLINE friend Mask operator<=(F64 a, F64 b) { return {a.v <= b.v}; }
+  SOMA_MATH_INLINE friend Mask operator==(F64 a, F64 b) { return {a.v == b.v}; }
 
-  SOMA_MATH_INLINE friend F64 select(bool m, F64 a, F64 b) { return m ? a : b; }
+  SOMA_MATH_INLINE friend F64 select(Mask m, F64 a, F64 b) { return m.v ? a : b; }
   SOMA_MATH_INLINE friend F64 fma(F64 a, F64 b, F64 c) { return __builtin_fma(a.v, b.v, c.v); }
   SOMA_MATH_INLINE friend F64 abs(F64 a) { return __builtin_fabs(a.v); }
   SOMA_MATH_INLINE friend F64 copysign(F64 a, F64 sign) { return __builtin_copysign(a.v, sign.v); }
@@ -148,6 +165,12 @@ struct F64 : Arithmetic<F64> {
     return _mm_cvtsd_f64(_mm_round_sd(x, x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
 };
+
+/// Between two constants.
+template <class T, Constant A, Constant B>
+SOMA_MATH_INLINE T select(ScalarMask<T> m, A a, B b) {
+  return select(m, T(a), T(b));
+}
 
 /// The wrapper of a built-in floating type.
 template <std::floating_point C>
@@ -186,8 +209,6 @@ template <std::floating_point C>
 SOMA_MATH_INLINE C round_to_nearest_even(C a) {
   return round_to_nearest_even(Wrapped<C>(a)).v;
 }
-
-SOMA_MATH_INLINE bool any(bool m) { return m; }
 
 }  // namespace SOMA_MATH_ISA
 }  // namespace soma::math

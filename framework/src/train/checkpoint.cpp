@@ -133,9 +133,9 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
     if (entry == nullptr || entry->element != io::Element::f32 ||
         Shape(entry->shape) != tensor->shape()) {
       metadata.fail("tensor '" + name + "': expected F32 " + tensor->shape().str() + ", found " +
-                    (entry == nullptr
-                         ? "none"
-                         : io::name_of(entry->element) + (" " + Shape(entry->shape).str())));
+                    (entry == nullptr ? "none"
+                                      : std::string(io::name_of(entry->element)) + " " +
+                                            Shape(entry->shape).str()));
     }
     entries.push_back(*entry);
   }

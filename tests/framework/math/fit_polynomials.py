@@ -2,10 +2,10 @@
 """Remakes the polynomial coefficients of soma/sdk/math/functions.hpp.
 
 Each fit is a minimax polynomial (Remez exchange, 50 digits) of the relative error that reaches the
-result. Coefficients are then rounded to float32 one by one from the lowest, and the rest fitted
-again around each rounded one, so that rounding them costs next to nothing.
+result. Coefficients are rounded to float32 one by one from the lowest, and the rest fitted again around
+each rounded one, so that rounding them costs next to nothing.
 
-Usage: fit_polynomials.py            prints name, error / 2^-24 and coefficients, lowest power first
+Usage: fit_polynomials.py            prints name, error and coefficients, lowest power first
 """
 import struct
 from decimal import Decimal as D
@@ -36,10 +36,6 @@ def cos(x):
 def erf(x):
     # 2/sqrt(pi) exp(-x^2) sum 2^k x^(2k+1) / (2k+1)!!, all terms positive
     return 2 / PI.sqrt() * (-x * x).exp() * series(x, x, lambda k: 2 * x * x / (2 * k + 3))
-
-
-def erfc_tail(x):
-    return 1 - erf(x) if x < 5 else D(0)
 
 
 def tanh(x):
@@ -95,17 +91,17 @@ def remez(target, scale, powers, low, high, points=1200):
     return c, worst
 
 
-def fit(name, target, scale, powers, low, high, fixed=()):
+def fit(name, target, scale, powers, low, high):
     low, high = D(low), D(high)
-    done = [D(v) for v in fixed]
+    done = []
     while len(done) < len(powers):
         k = len(done)
         rest = lambda x: target(x) - sum(c * x**p for c, p in zip(done, powers))
         c, worst = remez(rest, scale, powers[k:], low, high)
         done.append(to_float32(c[0]))
-    print(f"{name}: error {float(worst * 2**24):.4f} * 2^-24 (last fit)")
-    for c, p in zip(done, powers):
-        print(f"  x^{p}: {float(c).hex()} {float(c):.9g}f")
+    print(f"{name}: error {float(worst * 2**24):.4f} * 2^-24")
+    for c in done:
+        print(f"  {float(c).hex()}")
 
 
 def even(f, low=D("1e-6")):
@@ -120,7 +116,7 @@ def main():
     nz = lambda r: r if abs(r) > tiny else tiny
     # exp(r) = 1 + r + r^2 q(r); weighted by its share of expm1, which is the larger one
     fit("exp q", lambda r: (nz(r).exp() - 1 - nz(r)) / nz(r) ** 2,
-        lambda r: abs(nz(r)) ** 2 / abs(nz(r).exp() - 1), range(0, 6), -h, h, fixed=["0.5"])
+        lambda r: abs(nz(r)) ** 2 / abs(nz(r).exp() - 1), range(0, 6), -h, h)
     # log(1+f) = f - f^2/2 + f^3 p(f)
     third = D(1) / 3
     fit("log p", lambda f: ((1 + nz(f)).ln() - nz(f) + nz(f) ** 2 / 2) / nz(f) ** 3,
@@ -139,8 +135,8 @@ def main():
     c = D("0.93")
     fit("erf p", even(lambda x: (erf(x) - x) / x), even(lambda x: x / erf(x)), range(0, 7), "1e-12", c * c)
     # erf(x) = 1 - exp(-x - x p(x)) further out; an error of p reaches erf times x erfc / erf
-    fit("erf tail p", lambda x: -(erfc_tail(x).ln() / x) - 1,
-        lambda x: x * erfc_tail(x) / erf(x), range(0, 7), D("0.92"), D("4.0"))
+    fit("erf tail p", lambda x: -((1 - erf(x)).ln() / x) - 1,
+        lambda x: x * (1 - erf(x)) / erf(x), range(0, 7), D("0.92"), D("4.0"))
 
 
 if __name__ == "__main__":

@@ -42,11 +42,11 @@ void for_each_panel(std::int64_t depth, std::int64_t columns, Term&& term, std::
       for (std::int64_t k = panel.begin; k < panel.end; ++k) {
         const T* from = term(k) + panel.column * column_step;
         T* to = panel.values[k - panel.begin];
-        if (column_step == 1) {
-          std::copy_n(from, panel.columns, to);
-        } else {
-          for (std::int64_t j = 0; j < panel.columns; ++j) to[j] = from[j * column_step];
+        if (column_step == 1 && panel.columns == kColumns<T>) {
+          for (std::int64_t j = 0; j < kColumns<T>; ++j) to[j] = from[j];
+          continue;
         }
+        for (std::int64_t j = 0; j < panel.columns; ++j) to[j] = from[j * column_step];
         std::fill(to + panel.columns, to + kColumns<T>, T(0));
       }
       body(static_cast<const Panel<T>&>(panel));
@@ -95,7 +95,9 @@ class Tile {
   static void fma_chain(const Row* b, std::int64_t count, const T* a, std::int64_t row_step,
                         std::int64_t term_step, Row* sums) {
     T sum[rows][kColumns<T>];
-    for (int i = 0; i < rows; ++i) std::copy_n(sums[i], kColumns<T>, sum[i]);
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < kColumns<T>; ++j) sum[i][j] = sums[i][j];
+    }
     for (std::int64_t k = 0; k < count; ++k) {
 #pragma GCC unroll 4
       for (int i = 0; i < rows; ++i) {
@@ -104,7 +106,9 @@ class Tile {
         for (int j = 0; j < kColumns<T>; ++j) sum[i][j] = std::fma(a_ik, b[k][j], sum[i][j]);
       }
     }
-    for (int i = 0; i < rows; ++i) std::copy_n(sum[i], kColumns<T>, sums[i]);
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < kColumns<T>; ++j) sums[i][j] = sum[i][j];
+    }
   }
 
   alignas(64) T sums_[kRows][kColumns<T>] = {};

@@ -89,12 +89,18 @@ class Conv2dForward final : public LoopKernel<T> {
   }
 
   void add_block(const Panel<T>& panel, const T* input, T* output) const {
+    const Taps taps(panel.begin, panel.end, x_.S, x_.Cg);
+    const Taps kernel_rows(panel.begin, panel.end, 1, x_.S * x_.Cg);
     for (std::int64_t n = 0; n < x_.N; ++n) {
       for (std::int64_t p = 0; p < x_.P; ++p) {
         for (std::int64_t q = 0; q < x_.Q; q += kRows) {
           const std::int64_t rows = std::min(kRows, x_.Q - q);
+          // A kernel row whose taps all lie inside the image is contiguous in it: one long tap.
+          const bool whole = x_.groups == 1 && x_.window.dilation_w == 1 && x_.w(q, 0) >= 0 &&
+                             x_.w(q + rows - 1, x_.S - 1) < x_.W;
           Tile<T> tile;
-          add_taps(panel, input + n * x_.H * x_.W * x_.C, p, q, rows, tile);
+          add_taps(panel, whole ? kernel_rows : taps, input + n * x_.H * x_.W * x_.C, p, q, rows,
+                   tile);
           tile.finish(panel, rows, output + ((n * x_.P + p) * x_.Q + q) * x_.K, x_.K);
         }
       }
@@ -102,21 +108,14 @@ class Conv2dForward final : public LoopKernel<T> {
   }
 
   /// Adds what the outputs (p, q + i), i < rows, see of one image.
-  void add_taps(const Panel<T>& panel, const T* image, std::int64_t p, std::int64_t q,
+  void add_taps(const Panel<T>& panel, Taps tap, const T* image, std::int64_t p, std::int64_t q,
                 std::int64_t rows, Tile<T>& tile) const {
-    // A kernel row whose taps all lie inside the image is contiguous in memory: one long run.
-    const bool whole_rows = x_.groups == 1 && x_.window.dilation_w == 1 && x_.w(q, 0) >= 0 &&
-                            x_.w(q + rows - 1, x_.S - 1) < x_.W;
-    Taps tap = whole_rows ? Taps(panel.begin, panel.end, 1, x_.S * x_.Cg)
-                          : Taps(panel.begin, panel.end, x_.S, x_.Cg);
     for (; tap.any(); tap.next()) {
       const std::int64_t h = x_.h(p, tap.r);
       if (!inside(h, x_.H)) continue;
       std::int64_t first = 0, last = rows;
-      if (!whole_rows) {
-        while (first < last && x_.w(q + first, tap.s) < 0) ++first;
-        while (first < last && x_.w(q + last - 1, tap.s) >= x_.W) --last;
-      }
+      while (first < last && x_.w(q + first, tap.s) < 0) ++first;
+      while (first < last && x_.w(q + last - 1, tap.s) >= x_.W) --last;
       if (first == last) continue;
       const T* from = image + (h * x_.W + x_.w(q + first, tap.s)) * x_.C + tap.channel;
       tile.add(panel, first, last - first, tap.k, tap.count(), from, x_.window.stride_w * x_.C, 1);
@@ -152,6 +151,7 @@ class Conv2dBackwardData final : public LoopKernel<T> {
 
   void add_block(const Panel<T>& panel, const T* grad_output, T* grad_input) const {
     const std::int64_t stride = x_.window.stride_w;
+    const Taps taps(panel.begin, panel.end, x_.S, x_.Kg);
     for (std::int64_t n = 0; n < x_.N; ++n) {
       for (std::int64_t h = 0; h < x_.H; ++h) {
         // Pixels a stride apart see the same taps.
@@ -159,7 +159,7 @@ class Conv2dBackwardData final : public LoopKernel<T> {
           for (std::int64_t w = phase; w < x_.W; w += kRows * stride) {
             const std::int64_t rows = std::min(kRows, (x_.W - w + stride - 1) / stride);
             Tile<T> tile;
-            add_taps(panel, grad_output + n * x_.P * x_.Q * x_.K, h, w, rows, tile);
+            add_taps(panel, taps, grad_output + n * x_.P * x_.Q * x_.K, h, w, rows, tile);
             tile.finish(panel, rows, grad_input + ((n * x_.H + h) * x_.W + w) * x_.C,
                         stride * x_.C);
           }
@@ -169,10 +169,10 @@ class Conv2dBackwardData final : public LoopKernel<T> {
   }
 
   /// Adds what the inputs (h, w + i * stride_w), i < rows, receive in one image.
-  void add_taps(const Panel<T>& panel, const T* grad_image, std::int64_t h, std::int64_t w,
-                std::int64_t rows, Tile<T>& tile) const {
+  void add_taps(const Panel<T>& panel, Taps tap, const T* grad_image, std::int64_t h,
+                std::int64_t w, std::int64_t rows, Tile<T>& tile) const {
     const ops::Window2d& window = x_.window;
-    for (Taps tap(panel.begin, panel.end, x_.S, x_.Kg); tap.any(); tap.next()) {
+    for (; tap.any(); tap.next()) {
       std::int64_t p = h + window.pad_top - tap.r * window.dilation_h;
       std::int64_t q = w + window.pad_left - tap.s * window.dilation_w;
       if (!divide(p, window.stride_h) || !inside(p, x_.P) || !divide(q, window.stride_w)) continue;

@@ -16,11 +16,17 @@ class EpilogueLoops {
   /// Throws UnsupportedError for an activation that cannot be fused.
   explicit EpilogueLoops(const ops::Epilogue& epilogue) : epilogue_(epilogue) {
     if (epilogue.activation == "relu") {
-      activation_ = [](T x) { return math::relu(x); };
+      activate_ = [](T* y, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i) y[i] = math::relu(y[i]);
+      };
     } else if (epilogue.activation == "sigmoid") {
-      activation_ = [](T x) { return math::sigmoid(x); };
+      activate_ = [](T* y, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i) y[i] = math::sigmoid(y[i]);
+      };
     } else if (epilogue.activation == "tanh") {
-      activation_ = [](T x) { return math::tanh(x); };
+      activate_ = [](T* y, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i) y[i] = math::tanh(y[i]);
+      };
     } else if (!epilogue.activation.empty()) {
       throw UnsupportedError("reference: activation '" + epilogue.activation +
                              "' cannot be part of an epilogue");
@@ -39,14 +45,12 @@ class EpilogueLoops {
       const T* residual = exec.input<T>(epilogue_.residual_input());
       for (std::int64_t i = 0; i < rows * channels; ++i) output[i] += residual[i];
     }
-    if (activation_ != nullptr) {
-      for (std::int64_t i = 0; i < rows * channels; ++i) output[i] = activation_(output[i]);
-    }
+    if (activate_ != nullptr) activate_(output, rows * channels);
   }
 
  private:
   ops::Epilogue epilogue_;
-  T (*activation_)(T) = nullptr;
+  void (*activate_)(T* y, std::int64_t n) = nullptr;
 };
 
 }  // namespace soma::reference

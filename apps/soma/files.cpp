@@ -43,8 +43,10 @@ bool write_all(int fd, std::string_view text) {
 
 }  // namespace
 
+fs::path temporary_of(const fs::path& file) { return file.string() + ".tmp"; }
+
 void write_file(const fs::path& file, std::string_view text) {
-  const fs::path temporary = file.string() + ".tmp";
+  const fs::path temporary = temporary_of(file);
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
   const auto fail = [&] {
     const std::string why = reason();

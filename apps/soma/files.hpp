@@ -9,6 +9,9 @@
 /// soma::FormatError.
 void write_file(const std::filesystem::path& file, std::string_view text);
 
+/// The temporary that write_file makes for `file`.
+std::filesystem::path temporary_of(const std::filesystem::path& file);
+
 /// The whole file. Throws soma::FormatError with the system's reason.
 std::string read_file(const std::filesystem::path& file);
 

@@ -60,6 +60,13 @@ std::string folder_word(const std::string& text) {
   return word;
 }
 
+/// Empty, or with nothing but what a run leaves that was killed before it had begun.
+bool is_fresh(const RunFolder& folder) {
+  const fs::path leftover = temporary_of(folder.config());
+  return std::ranges::all_of(fs::directory_iterator(folder.path),
+                             [&](const auto& entry) { return entry.path() == leftover; });
+}
+
 }  // namespace
 
 TrainingRun::TrainingRun(RunConfig config, soma::Model model)
@@ -91,13 +98,13 @@ void TrainingRun::create_folder(const std::string& out) {
   config_.class_names = data_.train.class_names();
   bool created = false;
   if (!out.empty()) {
+    folder_.path = out;
     created = make_folder(out);
-    if (!created && !fs::is_empty(out)) {
+    if (!created && !is_fresh(folder_)) {
       throw soma::StateError(
           "run folder " + out +
           " is not empty; name another one, or go on with: soma train --resume " + out);
     }
-    folder_.path = out;
   } else {
     const std::string stem = folder_word(config_.model) + "-" + folder_word(config_.data) + "-";
     for (int n = 1; !created; ++n) {

@@ -1,0 +1,152 @@
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "small_task.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::vector<std::string> lines_of(const fs::path& file) {
+  std::istringstream in(read_text(file));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+TEST(Train, ExactWeightsAreTheSameOnEveryBackendAndThreadCount) {
+  const SmallTask task;
+  std::string expected;
+  for (const std::string& backend : built_backends()) {
+    for (const char* threads : {"1", "2", "4"}) {
+      const Words arguments = task.train(
+          backend + threads,
+          {"--backend", backend, "--threads", threads, "--numerics", "exact", "--steps", "30"});
+      const Outcome outcome = task.execute(arguments);
+      ASSERT_EQ(outcome.exit_code, 0) << command_line(arguments) << "\n" << outcome.err;
+      const json result = outcome.json();
+      EXPECT_EQ(result.at("backend"), backend);
+      EXPECT_EQ(result.at("threads"), std::stoi(threads));
+      const auto hash = result.at("weights_sha256").get<std::string>();
+      if (expected.empty()) expected = hash;
+      EXPECT_EQ(hash, expected) << command_line(arguments);
+    }
+  }
+}
+
+TEST(Train, Lenet5OnGlyphsHasTheSameExactWeightsOnEveryBackend) {
+  const TemporaryFolder folder;
+  std::string expected;
+  for (const std::string& backend : built_backends()) {
+    const Words arguments = {"train",   "lenet5",     "--data", "glyphs",  "--backend",
+                             backend,   "--numerics", "exact",  "--steps", "4",
+                             "--batch", "32",         "--out",  backend,   "--json"};
+    const Outcome outcome = soma_command(arguments, folder.path());
+    ASSERT_EQ(outcome.exit_code, 0) << command_line(arguments) << "\n" << outcome.err;
+    const auto hash = outcome.json().at("weights_sha256").get<std::string>();
+    if (expected.empty()) expected = hash;
+    EXPECT_EQ(hash, expected) << command_line(arguments);
+  }
+}
+
+TEST(Train, JsonHasAllKeysAndNothingElseIsOnStdout) {
+  const SmallTask task;
+  const Outcome outcome = task.execute(task.train("run", {"--epochs", "2", "--seed", "7"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json result = outcome.json();
+  ASSERT_TRUE(result.is_object()) << outcome.out;
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : nlohmann::ordered_json::parse(outcome.out).items()) {
+    keys.push_back(key);
+  }
+  EXPECT_EQ(keys, (std::vector<std::string>{"run", "model", "data", "backend", "numerics",
+                                            "threads", "seed", "steps", "epochs", "train_loss",
+                                            "test_loss", "test_accuracy", "seconds",
+                                            "samples_per_second", "weights_sha256"}));
+  EXPECT_EQ(result.at("run"), "run");
+  EXPECT_EQ(result.at("model"), "small");
+  EXPECT_EQ(result.at("data"), "idx:bars");
+  EXPECT_EQ(result.at("numerics"), "fast");
+  EXPECT_EQ(result.at("seed"), 7);
+  EXPECT_EQ(result.at("steps"), 2 * SmallTask::kStepsPerEpoch);
+  EXPECT_EQ(result.at("epochs"), 2);
+  EXPECT_EQ(result.at("weights_sha256").get<std::string>().size(), 64u);
+  EXPECT_GT(result.at("samples_per_second"), 0);
+}
+
+TEST(Train, LearnsTheTask) {
+  const SmallTask task;
+  const Outcome outcome = task.execute(task.train("run", {"--epochs", "6", "--lr", "0.005"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_GE(outcome.json().at("test_accuracy"), 0.95) << outcome.err;
+}
+
+TEST(Train, FillsTheRunFolder) {
+  const SmallTask task;
+  ASSERT_EQ(task.execute(task.train("run", {"--epochs", "3"})).exit_code, 0);
+  for (const char* file :
+       {"config.json", "model.safetensors", "checkpoint.safetensors",
+        "checkpoint.safetensors.previous", "metrics.csv", "steps.csv", "report.html"}) {
+    EXPECT_TRUE(fs::is_regular_file(task.run_path("run") / file)) << file;
+  }
+  for (const auto& entry : fs::directory_iterator(task.run_path("run"))) {
+    EXPECT_EQ(entry.path().string().find("tmp"), std::string::npos) << "left: " << entry.path();
+  }
+  const std::string report = read_text(task.run_path("run") / "report.html");
+  for (const char* part : {"<svg", "Confusion", "Kernels", "Configuration", "</html>"}) {
+    EXPECT_NE(report.find(part), std::string::npos) << part;
+  }
+  EXPECT_EQ(report.find("http"), std::string::npos) << "the report asks for something outside";
+}
+
+TEST(Train, MetricsHaveOneRowPerEpoch) {
+  const SmallTask task;
+  ASSERT_EQ(task.execute(task.train("run", {"--epochs", "3"})).exit_code, 0);
+  const auto lines = lines_of(task.run_path("run") / "metrics.csv");
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0],
+            "epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,seconds,"
+            "samples_per_second");
+  for (int epoch = 1; epoch <= 3; ++epoch) {
+    std::istringstream row(lines[static_cast<std::size_t>(epoch)]);
+    std::vector<double> cells;
+    for (std::string cell; std::getline(row, cell, ',');) cells.push_back(std::stod(cell));
+    ASSERT_EQ(cells.size(), 8u) << lines[static_cast<std::size_t>(epoch)];
+    EXPECT_EQ(cells[0], epoch);
+    EXPECT_EQ(cells[1], epoch * SmallTask::kStepsPerEpoch);
+    EXPECT_GT(cells[2], 0);
+    EXPECT_GE(cells[3], 0);
+    EXPECT_LE(cells[5], 1);
+    EXPECT_GT(cells[7], 0);
+  }
+}
+
+TEST(Train, MakesANewRunFolderEachTime) {
+  const SmallTask task;
+  for (const char* run : {"runs/small-idx-bars-1", "runs/small-idx-bars-2"}) {
+    const Outcome outcome = task.execute(
+        {"train", "small.json", "--data", "idx:bars", "--batch", "16", "--steps", "2", "--json"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.json().at("run"), run);
+  }
+}
+
+TEST(Train, AutoSaysWhichBackendItTook) {
+  const SmallTask task;
+  const Outcome outcome = task.execute(task.train("run", {"--steps", "2"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(
+      outcome.err.find("backend auto: took " + outcome.json().at("backend").get<std::string>()),
+      std::string::npos)
+      << outcome.err;
+}
+
+TEST(Train, ReportsAMissingBackendBeforeItMakesAFolder) {
+  const SmallTask task;
+  EXPECT_EQ(task.execute(task.train("run", {"--backend", "nothing"})).exit_code, 1);
+  EXPECT_FALSE(fs::exists(task.run_path("run")));
+}
+
+}  // namespace

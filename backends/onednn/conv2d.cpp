@@ -1,0 +1,228 @@
+#include "soma/sdk/ops/conv2d.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "../common/kernels.hpp"
+#include "convolution.hpp"
+#include "elementwise.hpp"
+#include "kernels.hpp"
+#include "openmp.hpp"
+#include "primitive.hpp"
+
+namespace soma::onednn {
+namespace {
+
+// What the pack tells about the weights it was made from.
+struct alignas(64) WeightFacts {
+  float reach;  // largest sum of |weight| over the taps of one output channel; Inf if not finite
+};
+
+float reach_of(const float* weight, std::int64_t channels, std::int64_t taps) {
+  double most = 0;
+  for (std::int64_t k = 0; k < channels; ++k) {
+    double sum = 0;
+    for (std::int64_t t = 0; t < taps; ++t)
+      sum += std::abs(static_cast<double>(weight[k * taps + t]));
+    if (!(sum <= most)) most = sum;
+  }
+  constexpr double kMost = std::numeric_limits<float>::max();
+  return most < kMost ? static_cast<float>(most) : std::numeric_limits<float>::infinity();
+}
+
+// Forward and backward-data: activations as they lie, weights reordered into the pack.
+//
+// oneDNN pads with zeros in some of its kernels, where Inf or NaN weights give NaN instead of
+// skipping the tap: with such weights the canonical kernel computes.
+class Conv2dKernel final : public sdk::Kernel {
+ public:
+  explicit Conv2dKernel(const Op& op)
+      : conv_(ops::Conv2d::from(op.attributes)),
+        backward_(op.id == ops::Conv2d::kBackwardData),
+        shape_(backward_ ? op.out(0) : op.in(0), op.in(1), backward_ ? op.in(0) : op.out(0),
+               conv_.groups),
+        kind_(op.purpose == Purpose::train ? dnnl::prop_kind::forward_training
+                                           : dnnl::prop_kind::forward_inference),
+        finish_(conv_.epilogue, false),
+        problem_(shape_.convolution(conv_.window)),
+        bias_(layout({shape_.channels_out()}, dnnl::memory::format_tag::x)),
+        base_team_(team_for(shape_.work(), omp_get_max_threads())),
+        plans_([this](int threads) { return make_plan(threads); }),
+        weight_count_(op.in(1).elements()) {
+    if (conv_.epilogue.bias) problem_.bias = &bias_;
+    fuse_relu_ = conv_.epilogue.activation == "relu" && !conv_.epilogue.residual &&
+                 op.in(0).elements() <= op.out(0).elements();
+    if (!choose_weight_layout()) return;
+    const Plan* plan = plans_.at(base_team_);
+    if (plan == nullptr) return;
+    canonical_ = common::make_canonical_kernel(op, openmp());
+    info_.exactness = sdk::Exactness::bounded;
+    info_.implementation = plan->primitive->implementation();
+    info_.packed_inputs = 1u << 1;
+    info_.workspace_bytes = std::max(plan->scratchpad_bytes(), canonical_->info().workspace_bytes);
+    facts_offset_ = std::max((weight_.get_size() + 63) / 64 * 64,
+                             (canonical_->info().pack_bytes + 63) / 64 * 64);
+    info_.pack_bytes = facts_offset_ + sizeof(WeightFacts);
+  }
+  bool usable() const noexcept { return !info_.implementation.empty(); }
+
+  void pack(const sdk::Exec& exec, void* pack) const override {
+    const auto* weight = exec.input<float>(1);
+    const std::int64_t channels = shape_.channels_out();
+    const float reach = reach_of(weight, channels, weight_count_ / channels);
+    reinterpret_cast<WeightFacts*>(static_cast<std::byte*>(pack) + facts_offset_)->reach = reach;
+    if (std::isinf(reach)) {
+      canonical_->pack(exec, pack);
+      return;
+    }
+    const Team team(*this, exec.threads());
+    const Primitive& reorder = *team.plan->pack;
+    reorder.execute({weight, pack}, workspace(nullptr, 0, reorder.scratchpad_bytes()));
+  }
+
+  void execute(const sdk::Exec& exec) const override {
+    const float reach =
+        reinterpret_cast<const WeightFacts*>(exec.pack<std::byte>() + facts_offset_)->reach;
+    if (std::isinf(reach)) {
+      canonical_->execute(exec);
+      return;
+    }
+    const Team team(*this, exec.threads());
+    const bool fused = team.plan->with_relu && stays_finite(exec, reach, team.threads);
+    const Primitive& primitive = fused ? *team.plan->with_relu : *team.plan->primitive;
+    const auto* in = exec.input<float>(0);
+    auto* out = exec.output<float>(0);
+    void* scratch =
+        workspace(exec.workspace(), info_.workspace_bytes, primitive.scratchpad_bytes());
+    if (conv_.epilogue.bias) {
+      primitive.execute({in, exec.pack(), exec.input<float>(conv_.epilogue.bias_input()), out},
+                        scratch);
+    } else {
+      primitive.execute({in, exec.pack(), out}, scratch);
+    }
+    if (!fused) {
+      const Dims& y = shape_.output;
+      finish_.run(exec, team.threads, y[0] * y[2] * y[3], y[1]);
+    }
+  }
+
+ private:
+  struct Plan {
+    std::unique_ptr<Primitive> primitive, with_relu, pack;  // with_relu: where it may be fused
+    std::size_t scratchpad_bytes() const {
+      return std::max(primitive->scratchpad_bytes(), with_relu ? with_relu->scratchpad_bytes() : 0);
+    }
+  };
+  // The threads of one call and what was prepared for them.
+  struct Team {
+    Team(const Conv2dKernel& kernel, int asked)
+        : threads(team_for(kernel.shape_.work(), asked)),
+          scope(threads),
+          plan(kernel.plans_.at(threads)) {
+      // A thread count that no implementation takes with these layouts runs as prepared.
+      if (plan == nullptr) plan = kernel.plans_.at(kernel.base_team_);
+    }
+    int threads;
+    TeamScope scope;
+    const Plan* plan;
+  };
+
+  // oneDNN's relu makes 0 of NaN, so it is fused only where no NaN can arise: looking at the input
+  // is cheaper than another pass over the output.
+  bool stays_finite(const sdk::Exec& exec, float reach, int threads) const {
+    const Dims& x = shape_.input;
+    const double input =
+        largest_magnitude(exec.input<float>(0), x[0] * x[1] * x[2] * x[3], threads);
+    double bias = 0;
+    if (conv_.epilogue.bias) {
+      bias = largest_magnitude(exec.input<float>(conv_.epilogue.bias_input()),
+                               shape_.channels_out(), 1);
+    }
+    return input * static_cast<double>(reach) + bias < 0.5 * std::numeric_limits<float>::max();
+  }
+
+  Convolution with_weight(const Layout& weight) const {
+    Convolution problem = problem_;
+    problem.weight = weight;
+    return problem;
+  }
+  dnnl::convolution_forward::primitive_desc describe(const Layout& weight,
+                                                     const dnnl::post_ops& after = {}) const {
+    return describe_forward(with_weight(weight), kind_, attributes(after));
+  }
+  dnnl::convolution_backward_data::primitive_desc describe_data(const Layout& weight) const {
+    const auto forward = describe(problem_.weight);  // a hint; its weights lie as they like
+    if (!available(forward)) return {};
+    return describe_backward_data(with_weight(weight), forward, attributes());
+  }
+  bool choose_weight_layout() {
+    const TeamScope scope(base_team_);
+    const auto take = [&](const auto& descriptor) {
+      if (!worthwhile(descriptor)) return false;
+      weight_ = descriptor.weights_desc();
+      return true;
+    };
+    return backward_ ? take(describe_data(problem_.weight)) : take(describe(problem_.weight));
+  }
+  std::unique_ptr<Plan> make_plan(int threads) const {
+    const TeamScope scope(threads);
+    auto plan = std::make_unique<Plan>();
+    plan->pack = make_reorder(shape_.plain_weight(), weight_);
+    if (backward_) {
+      const auto descriptor = describe_data(weight_);
+      if (!worthwhile(descriptor)) return nullptr;
+      plan->primitive = Primitive::create<dnnl::convolution_backward_data>(
+          descriptor, {{DNNL_ARG_DIFF_DST, problem_.destination},
+                       {DNNL_ARG_WEIGHTS, weight_},
+                       {DNNL_ARG_DIFF_SRC, problem_.source}});
+      return plan;
+    }
+    plan->primitive = forward_primitive({});
+    if (!plan->primitive) return nullptr;
+    if (fuse_relu_) {
+      dnnl::post_ops relu;
+      append_eltwise(relu, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+      plan->with_relu = forward_primitive(relu);
+    }
+    return plan;
+  }
+  std::unique_ptr<Primitive> forward_primitive(const dnnl::post_ops& after) const {
+    const auto descriptor = describe(weight_, after);
+    if (!worthwhile(descriptor)) return nullptr;
+    const Argument in{DNNL_ARG_SRC, problem_.source}, weight{DNNL_ARG_WEIGHTS, weight_},
+        out{DNNL_ARG_DST, problem_.destination};
+    if (problem_.bias == nullptr) {
+      return Primitive::create<dnnl::convolution_forward>(descriptor, {in, weight, out});
+    }
+    return Primitive::create<dnnl::convolution_forward>(descriptor,
+                                                        {in, weight, {DNNL_ARG_BIAS, bias_}, out});
+  }
+
+  ops::Conv2d conv_;
+  bool backward_;
+  ConvolutionShape shape_;
+  dnnl::prop_kind kind_;
+  Finish finish_;
+  Convolution problem_;
+  Layout bias_, weight_;
+  int base_team_;
+  PerTeam<Plan> plans_;
+  std::int64_t weight_count_;
+  bool fuse_relu_ = false;
+  std::size_t facts_offset_ = 0;
+  KernelPtr canonical_;
+};
+
+}  // namespace
+
+KernelPtr make_conv2d(const Op& op) {
+  if (op.in(0).elements() * op.in(1).elements() * op.out(0).elements() == 0) return nullptr;
+  auto kernel = std::make_unique<Conv2dKernel>(op);
+  if (!kernel->usable()) return nullptr;
+  return kernel;
+}
+
+}  // namespace soma::onednn

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "pointwise.hpp"
+#include "soma/sdk/backend.hpp"
+#include "soma/sdk/ops/epilogue.hpp"
+
+/// Passes over finished tensors, on up to `threads` threads, in canonical arithmetic.
+namespace soma::onednn {
+
+/// What oneDNN leaves to be done with the sums of a forward contraction. Its own relu turns NaN
+/// into 0 and its sigmoid and tanh are not the canonical ones.
+class Finish {
+ public:
+  Finish() = default;
+  /// Bias (only if `with_bias`), residual and activation, in this order. Throws UnsupportedError
+  /// for an activation that is not built in.
+  Finish(const ops::Epilogue& epilogue, bool with_bias);
+  bool empty() const noexcept { return bias_ < 0 && residual_ < 0 && activation_ == nullptr; }
+  /// Finishes output 0 of `exec`, dense [rows, cols], in place.
+  void run(const sdk::Exec& exec, int threads, std::int64_t rows, std::int64_t cols) const;
+
+ private:
+  int bias_ = -1, residual_ = -1;
+  common::PointwiseFunction activation_ = nullptr;
+};
+
+/// y[i] += x[i].
+void add_to(float* y, const float* x, std::int64_t n, int threads);
+
+/// Largest |x[i]|; +Inf if there is an Inf or a NaN, 0 for n = 0.
+float largest_magnitude(const float* x, std::int64_t n, int threads);
+
+}  // namespace soma::onednn

@@ -1,0 +1,146 @@
+#include <omp.h>
+
+#include <algorithm>
+
+#include "elementwise.hpp"
+#include "kernels.hpp"
+#include "openmp.hpp"
+#include "primitive.hpp"
+#include "reductions.hpp"
+
+namespace soma::onednn {
+namespace {
+
+using Tag = dnnl::memory::format_tag;
+
+// The operand as oneDNN sees it: without the batch when there is one matrix, which opens faster
+// implementations.
+Layout operand(std::int64_t batch, std::int64_t rows, std::int64_t cols, bool transposed) {
+  if (batch == 1) return layout({rows, cols}, transposed ? Tag::ba : Tag::ab);
+  return layout({batch, rows, cols}, transposed ? Tag::acb : Tag::abc);
+}
+
+class FastProduct final : public sdk::Kernel {
+ public:
+  explicit FastProduct(const MatrixProduct& product)
+      : product_(product),
+        finish_(product.epilogue, false),
+        left_(operand(product.batch, product.rows, product.depth, product.left_transposed)),
+        plain_right_(operand(product.batch, product.depth, product.cols, product.right_transposed)),
+        right_(plain_right_),
+        out_(operand(product.batch, product.rows, product.cols, false)),
+        bias_(layout({1, product.cols}, Tag::ab)),
+        base_team_(team_for(product.work(), omp_get_max_threads())),
+        plans_([this](int threads) { return make_plan(threads); }) {
+    if (product.pack_right) choose_packed_layout();
+    const Plan* plan = plans_.at(base_team_);
+    if (plan == nullptr) return;
+    info_.exactness = sdk::Exactness::bounded;
+    info_.implementation = plan->product->implementation();
+    info_.workspace_bytes = plan->product->scratchpad_bytes();
+    if (product.sum_left) {
+      info_.workspace_bytes =
+          std::max(info_.workspace_bytes, common::column_sums_bytes(product.depth, product.rows));
+    }
+    if (plan->pack) {
+      info_.packed_inputs = 1u << product.right;
+      info_.pack_bytes = right_.get_size();
+    }
+  }
+  bool usable() const noexcept { return !info_.implementation.empty(); }
+
+  void pack(const sdk::Exec& exec, void* pack) const override {
+    const Team team(*this, exec.threads());
+    const Primitive& reorder = *team.plan->pack;
+    reorder.execute({exec.input<float>(product_.right), pack},
+                    workspace(nullptr, 0, reorder.scratchpad_bytes()));
+  }
+
+  void execute(const sdk::Exec& exec) const override {
+    const Team team(*this, exec.threads());
+    const Primitive& primitive = *team.plan->product;
+    const float* left = exec.input<float>(product_.left);
+    const void* right = info_.pack_bytes > 0 ? exec.pack() : exec.input<float>(product_.right);
+    auto* out = exec.output<float>(0);
+    void* scratch =
+        workspace(exec.workspace(), info_.workspace_bytes, primitive.scratchpad_bytes());
+    if (product_.epilogue.bias) {
+      primitive.execute({left, right, exec.input<float>(product_.epilogue.bias_input()), out},
+                        scratch);
+    } else {
+      primitive.execute({left, right, out}, scratch);
+    }
+    finish_.run(exec, team.threads, product_.batch * product_.rows, product_.cols);
+    if (product_.sum_left) {
+      common::column_sums(openmp(), team.threads, left, product_.depth, product_.rows,
+                          product_.accumulate, exec.output<float>(1), exec.workspace<float>());
+    }
+  }
+
+ private:
+  struct Plan {
+    std::unique_ptr<Primitive> product, pack;
+  };
+  // The threads of one call and what was prepared for them.
+  struct Team {
+    Team(const FastProduct& kernel, int asked)
+        : threads(team_for(kernel.product_.work(), asked)),
+          scope(threads),
+          plan(kernel.plans_.at(threads)) {
+      // A thread count that no implementation takes with these layouts runs as prepared.
+      if (plan == nullptr) plan = kernel.plans_.at(kernel.base_team_);
+    }
+    int threads;
+    TeamScope scope;
+    const Plan* plan;
+  };
+
+  dnnl::matmul::primitive_desc describe(const Layout& right) const {
+    dnnl::post_ops after;
+    if (product_.accumulate) after.append_sum();
+    return describe_matmul(left_, right, product_.epilogue.bias ? &bias_ : nullptr, out_,
+                           attributes(after));
+  }
+  void choose_packed_layout() {
+    const TeamScope scope(base_team_);
+    const auto any = product_.batch == 1
+                         ? layout({product_.depth, product_.cols}, Tag::any)
+                         : layout({product_.batch, product_.depth, product_.cols}, Tag::any);
+    const auto descriptor = describe(any);
+    if (worthwhile(descriptor)) right_ = descriptor.weights_desc();
+  }
+  std::unique_ptr<Plan> make_plan(int threads) const {
+    const TeamScope scope(threads);
+    const auto descriptor = describe(right_);
+    if (!worthwhile(descriptor)) return nullptr;
+    auto plan = std::make_unique<Plan>();
+    if (product_.epilogue.bias) {
+      plan->product = Primitive::create<dnnl::matmul>(descriptor, {{DNNL_ARG_SRC, left_},
+                                                                   {DNNL_ARG_WEIGHTS, right_},
+                                                                   {DNNL_ARG_BIAS, bias_},
+                                                                   {DNNL_ARG_DST, out_}});
+    } else {
+      plan->product = Primitive::create<dnnl::matmul>(
+          descriptor, {{DNNL_ARG_SRC, left_}, {DNNL_ARG_WEIGHTS, right_}, {DNNL_ARG_DST, out_}});
+    }
+    if (right_ != plain_right_) plan->pack = make_reorder(plain_right_, right_);
+    return plan;
+  }
+
+  MatrixProduct product_;
+  Finish finish_;
+  Layout left_, plain_right_, right_, out_, bias_;
+  int base_team_;
+  PerTeam<Plan> plans_;
+};
+
+}  // namespace
+
+KernelPtr make_fast_product(const MatrixProduct& product) {
+  if (product.work() == 0) return nullptr;
+  auto kernel = std::make_unique<FastProduct>(product);
+  if (!kernel->usable()) return nullptr;
+  return kernel;
+}
+
+}  // namespace soma::onednn

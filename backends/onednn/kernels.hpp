@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+
+#include "soma/sdk/backend.hpp"
+#include "soma/sdk/ops/epilogue.hpp"
+
+/// The kernels that oneDNN computes, one family a source. Each function returns null where oneDNN
+/// is not the right one: operands without elements, no vectorised implementation, or, for exact
+/// numerics, other bits than the canonical order. The canonical kernel serves then.
+namespace soma::onednn {
+
+using KernelPtr = std::unique_ptr<sdk::Kernel>;
+
+/// out [batch, rows, cols] = left [batch, rows, depth] * right [batch, depth, cols]: what every
+/// direction of linear and matmul comes down to. A transposed operand lies in memory with its last
+/// two extents swapped.
+struct MatrixProduct {
+  std::int64_t batch = 1, rows = 0, cols = 0, depth = 0;
+  int left = 0, right = 1;  // inputs of the op; its output 0 is the product
+  bool left_transposed = false, right_transposed = false;
+  bool pack_right = false;  // worth keeping in oneDNN's own layout: weights of an inference
+  bool sum_left = false;    // output 1 is the sum of left over depth; left is transposed, batch 1
+  bool accumulate = false;
+  ops::Epilogue epilogue;
+
+  double work() const noexcept {
+    return 2.0 * static_cast<double>(batch) * static_cast<double>(rows) *
+           static_cast<double>(cols) * static_cast<double>(depth);
+  }
+};
+
+MatrixProduct linear_product(const Op& op);
+MatrixProduct matmul_product(const Op& op);
+
+/// Class bounded.
+KernelPtr make_fast_product(const MatrixProduct& product);
+/// Class exact, each shape and thread count checked against the canonical kernel of `op` once in a
+/// process.
+KernelPtr make_exact_product(const Op& op, const MatrixProduct& product);
+
+/// Class bounded; forward and backward-data.
+KernelPtr make_conv2d(const Op& op);
+KernelPtr make_conv2d_weights(const Op& op);
+
+}  // namespace soma::onednn

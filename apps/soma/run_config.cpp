@@ -1,8 +1,9 @@
 #include "run_config.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "command_line.hpp"
 
-using nlohmann::json;
 using nlohmann::ordered_json;
 
 namespace {
@@ -15,7 +16,7 @@ ordered_json optimizer_json(const soma::Optimizer& optimizer) {
   return out;
 }
 
-soma::Optimizer optimizer_from(const json& fields) {
+soma::Optimizer optimizer_from(const ordered_json& fields) {
   soma::Optimizer optimizer;
   for (const auto& [name, value] : fields.items()) {
     if (name == "type") {
@@ -35,32 +36,33 @@ soma::Optimizer optimizer_from(const json& fields) {
 
 }  // namespace
 
-ordered_json RunConfig::to_json() const {
-  return {{"soma_run", 1},
-          {"model", model},
-          {"data", data},
-          {"backend", backend},
-          {"numerics", name_of(numerics)},
-          {"threads", threads},
-          {"epochs", epochs},
-          {"steps", steps},
-          {"batch", batch},
-          {"optimizer", optimizer_json(optimizer)},
-          {"seed", seed},
-          {"checkpoint_every", checkpoint_every},
-          {"train_sha256", train_sha256},
-          {"test_sha256", test_sha256},
-          {"class_names", class_names},
-          {"architecture", json::parse(architecture)}};
+std::string RunConfig::to_json() const {
+  const ordered_json fields = {{"soma_run", 1},
+                               {"model", model},
+                               {"data", data},
+                               {"backend", backend},
+                               {"numerics", name_of(numerics)},
+                               {"threads", threads},
+                               {"epochs", epochs},
+                               {"steps", steps},
+                               {"batch", batch},
+                               {"optimizer", optimizer_json(optimizer)},
+                               {"seed", seed},
+                               {"checkpoint_every", checkpoint_every},
+                               {"train_sha256", train_sha256},
+                               {"test_sha256", test_sha256},
+                               {"class_names", class_names},
+                               {"architecture", ordered_json::parse(architecture)}};
+  return fields.dump(2) + "\n";
 }
 
 RunConfig RunConfig::from_json(const std::string& text, const std::string& origin) {
   const auto damaged = [&](const std::string& why) {
     return soma::FormatError(origin + ": not the configuration of a run: " + why);
   };
-  const json fields = json::parse(text, nullptr, false);
+  const ordered_json fields = ordered_json::parse(text, nullptr, false);
   if (!fields.is_object()) throw damaged("not a JSON object");
-  if (fields.value("soma_run", json()) != 1) throw damaged("expected \"soma_run\": 1");
+  if (fields.value("soma_run", ordered_json()) != 1) throw damaged("expected \"soma_run\": 1");
   RunConfig config;
   std::string field;
   const auto get = [&](const char* name, auto& to) {
@@ -87,7 +89,7 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
     config.optimizer = optimizer_from(fields.at(field));
     field = "architecture";
     config.architecture = fields.at(field).dump();
-  } catch (const json::exception&) {
+  } catch (const ordered_json::exception&) {
     throw damaged("field \"" + field + "\" is missing or of the wrong type");
   } catch (const UsageError& e) {
     throw damaged(e.what());

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -28,7 +27,8 @@ struct RunConfig {
   std::int64_t seed = 1;
   std::int64_t checkpoint_every = 0;  ///< steps; 0: by time
 
-  nlohmann::ordered_json to_json() const;
+  /// The text of config.json.
+  std::string to_json() const;
   /// Throws soma::FormatError naming `origin` and the field.
   static RunConfig from_json(const std::string& text, const std::string& origin);
 };

@@ -114,7 +114,7 @@ void TrainingRun::create_folder(const std::string& out) {
   }
   try {
     lock_.emplace(folder_.path);
-    write_file(folder_.config(), config_.to_json().dump(2) + "\n");
+    write_file(folder_.config(), config_.to_json());
   } catch (...) {
     if (created) fs::remove_all(folder_.path);
     throw;
@@ -134,7 +134,7 @@ void TrainingRun::open_folder(const std::string& folder) {
   metrics_.emplace(folder_.metrics());
   losses_.emplace(folder_.steps());
   load_newest_checkpoint();
-  write_file(folder_.config(), config_.to_json().dump(2) + "\n");
+  write_file(folder_.config(), config_.to_json());
   const std::int64_t step = trainer_->progress().step;
   if (step < target_steps()) metrics_->rewind(step, steps_per_epoch());
   losses_->rewind(step);

@@ -1,0 +1,456 @@
+#include "soma/conformance/checks.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <ostream>
+#include <stdexcept>
+
+#include "slices.hpp"
+#include "soma/conformance/compare.hpp"
+#include "soma/conformance/gradient.hpp"
+
+namespace soma::conformance {
+namespace {
+
+/// What a check found: a failure text, or nothing; and the worst share of a bound.
+struct Finding {
+  std::string fault;
+  double share = 0;
+
+  void note(const std::string& text) {
+    if (fault.empty()) fault = text;
+  }
+};
+
+/// {output, input} pairs that may share a buffer, by the op's contract. Each list is tried alone.
+std::vector<std::vector<std::pair<int, int>>> in_place_choices(const Op& op) {
+  const std::string_view id = op.id, direction = op.direction();
+  const std::string_view family = op.family();
+  if (id == "add/1.fwd") return {{{0, 0}}, {{0, 1}}};
+  if (id == "adam/1.step") return {{{0, 0}, {1, 3}, {2, 4}}};
+  if (id == "sgd/1.step") {
+    if (op.outputs.size() == 1) return {{{0, 0}}};
+    return {{{0, 0}, {1, 3}}};
+  }
+  if (family == "relu/1" || family == "sigmoid/1" || family == "tanh/1") {
+    return direction == "fwd" ? std::vector<std::vector<std::pair<int, int>>>{{{0, 0}}}
+                              : std::vector<std::vector<std::pair<int, int>>>{{{0, 1}}};
+  }
+  return {};
+}
+
+/// Ops whose results on whole numbers are exact in float32.
+bool exact_on_integers(const Op& op) {
+  const std::string_view family = op.family();
+  return is_contraction(op) || family == "relu/1" || family == "add/1" || family == "max_pool2d/1";
+}
+
+bool is_optimizer(const Op& op) { return op.direction() == "step"; }
+
+/// Share of zeros among the elements that are not structurally zero; a comparison of zeros with
+/// zeros proves nothing.
+std::string too_many_zeros(const std::vector<Expected>& expected) {
+  std::size_t all = 0, zeros = 0;
+  for (const Expected& e : expected) {
+    if (e.integral) continue;
+    for (std::size_t i = 0; i < e.value.size(); ++i) {
+      if (e.magnitude[i] == 0) continue;
+      ++all;
+      zeros += static_cast<float>(e.value[i]) == 0 ? 1 : 0;
+    }
+  }
+  if (2 * zeros <= all) return "";
+  return "the case proves too little: " + std::to_string(zeros) + " of " + std::to_string(all) +
+         " expected results are 0";
+}
+
+}  // namespace
+
+const char* name_of(Check check) noexcept {
+  constexpr const char* kNames[] = {"bounds", "integers",  "nonfinite", "huge",  "threads",
+                                    "repeat", "alignment", "in_place",  "rows",  "accumulate",
+                                    "steps",  "errors",    "gradient",  "across"};
+  return kNames[static_cast<int>(check)];
+}
+
+void PrintTo(const CaseCheck& value, std::ostream* out) {
+  *out << name_of(value.check) << " of ";
+  PrintTo(*value.c, out);
+}
+
+std::vector<Check> checks_for(const Case& c, bool of_oracle) {
+  std::vector<Check> list{Check::bounds};
+  if (exact_on_integers(c.op)) list.push_back(Check::integers);
+  list.insert(list.end(),
+              {Check::nonfinite, Check::huge, Check::threads, Check::repeat, Check::alignment});
+  if (!in_place_choices(c.op).empty()) list.push_back(Check::in_place);
+  const ItemAxes axes = item_axes(c.op);
+  if (axes.items(c.op) > 1) list.push_back(Check::rows);
+  if (c.op.attributes.flag("accumulate")) list.push_back(Check::accumulate);
+  if (is_optimizer(c.op)) list.push_back(Check::steps);
+  if (c.op.id.starts_with("softmax_cross_entropy/1.") && c.op.in(0)[0] > 0) {
+    list.push_back(Check::errors);
+  }
+  if (const auto d = differentiation_of(c.op)) {
+    if (of_oracle && c.spread != Spread::wide) list.push_back(Check::gradient);
+    if (saves_state(*d)) list.push_back(Check::across);
+  }
+  return list;
+}
+
+struct Examiner::State {
+  /// One fill of the current case, with everything that is computed from it once.
+  struct Filled {
+    Operands operands;
+    std::vector<Expected> expected;
+    std::vector<Array> reference;  // float32; only for exact kernels
+    Run first;
+  };
+
+  Backend examined;
+  Oracle oracle;
+  Options options;
+  const Case* current = nullptr;
+  std::optional<Kernel> kernel;
+  std::map<Fill, Filled> filled;
+
+  bool exact() const { return kernel->info().exactness == Exactness::exact; }
+
+  void enter(const Case& c) {
+    if (current == &c) return;
+    current = nullptr;
+    kernel.reset();
+    filled.clear();
+    const std::vector<std::string> ids = examined.op_ids();
+    if (std::ranges::find(ids, c.op.id) == ids.end()) {
+      throw UnsupportedError("declares no support for " + c.op.id);
+    }
+    std::string why;
+    const bool claimed = examined.supports(c.op, &why);
+    kernel = examined.prepare(c.op);
+    if (!claimed) throw StateError("says that it does not support what it prepares: " + why);
+    current = &c;
+  }
+
+  Filled& at(Fill fill) {
+    const auto found = filled.find(fill);
+    if (found != filled.end()) return found->second;
+    Filled f;
+    f.operands = make_operands(*current, fill, options.seed);
+    f.expected = expect(oracle, current->op, f.operands, fill);
+    if (exact()) f.reference = oracle.reference(current->op, f.operands);
+    f.first = run(*kernel, f.operands);
+    return filled.emplace(fill, std::move(f)).first->second;
+  }
+
+  /// A finished run against the limit and, for exact kernels, the reference's bits.
+  void judge(const Run& got, const Filled& f, Finding& finding, const std::string& where) const {
+    if (!got.violations.empty()) finding.note(where + got.violations.front());
+    const Deviation d = deviation(got.outputs, f.expected);
+    finding.share = std::max(finding.share, d.worst_share);
+    if (!d.message.empty()) finding.note(where + d.message);
+    if (!exact()) return;
+    if (const auto difference = first_difference(got.outputs, f.reference)) {
+      finding.note(where +
+                   "claims the class exact, but differs from the reference: " + *difference);
+    }
+  }
+
+  /// Exact kernels: the bits of the first run. Bounded ones: the limit again.
+  void judge_variant(const RunOptions& how, Finding& finding, const std::string& where) {
+    const Filled& f = at(Fill::random);
+    const Run got = run(*kernel, f.operands, how);
+    if (!got.violations.empty()) finding.note(where + got.violations.front());
+    if (exact()) {
+      if (const auto difference = first_difference(got.outputs, f.first.outputs)) {
+        finding.note(where + "other bits than a plain run: " + *difference);
+      }
+    } else {
+      judge(got, f, finding, where);
+    }
+  }
+
+  Finding check_fill(Fill fill) {
+    Finding finding;
+    const Filled& f = at(fill);
+    if (fill == Fill::random) {
+      if (examined.numerics() == Numerics::exact && !exact()) {
+        finding.note("claims only the class bounded under exact numerics");
+      }
+      // Saturated results may well be zero.
+      if (current->spread != Spread::wide) finding.note(too_many_zeros(f.expected));
+    }
+    judge(f.first, f, finding, "");
+    return finding;
+  }
+
+  Finding check_threads() {
+    Finding finding;
+    for (const int threads : {2, 3, 4, 8}) {
+      judge_variant({.threads = threads}, finding, std::to_string(threads) + " threads: ");
+    }
+    return finding;
+  }
+
+  Finding check_repeat() {
+    Finding finding;
+    const Filled& f = at(Fill::random);
+    const Run again = run(*kernel, f.operands, {.scratch = 0});
+    if (const auto difference = first_difference(again.outputs, f.first.outputs)) {
+      finding.note("a second run gives other bits: " + *difference);
+    }
+    // The same with threads: run to run, whatever the schedule.
+    const Run one = run(*kernel, f.operands, {.threads = 2, .scratch = 0});
+    const Run two = run(*kernel, f.operands, {.threads = 2, .scratch = 0x3F});
+    if (const auto difference = first_difference(two.outputs, one.outputs)) {
+      finding.note("a second run on 2 threads gives other bits: " + *difference);
+    }
+    return finding;
+  }
+
+  Finding check_in_place() {
+    Finding finding;
+    const Filled& f = at(Fill::random);
+    for (const auto& choice : in_place_choices(current->op)) {
+      const Run got = run(*kernel, f.operands, {.threads = 2, .in_place = choice});
+      const std::string where = "output 0 in input " + std::to_string(choice[0].second) + ": ";
+      if (!got.violations.empty()) finding.note(where + got.violations.front());
+      if (const auto difference = first_difference(got.outputs, f.first.outputs)) {
+        finding.note(where + *difference);
+      }
+    }
+    return finding;
+  }
+
+  Finding check_rows() {
+    Finding finding;
+    const ItemAxes axes = item_axes(current->op);
+    const Filled& f = at(Fill::random);
+    const Kernel alone = examined.prepare(item_op(current->op, axes));
+    const bool same = exact() && alone.info().exactness == Exactness::exact;
+    const std::int64_t items = axes.items(current->op);
+    for (const std::int64_t i : {std::int64_t{0}, items / 2, items - 1}) {
+      const Run got = run(alone, item_operands(f.operands, axes, i));
+      const std::string where = "item " + std::to_string(i) + " alone: ";
+      if (!got.violations.empty()) finding.note(where + got.violations.front());
+      for (const auto& [output, axis] : axes.outputs) {
+        const auto o = static_cast<std::size_t>(output);
+        if (same || current->op.outputs[o].dtype == DType::i32) {
+          const auto difference =
+              first_difference({got.outputs[o]}, {slice(f.first.outputs[o], axis, i)});
+          if (difference) finding.note(where + "differs from the batch: " + *difference);
+        } else {
+          const Expected item = item_expected(f.expected[o], current->op.outputs[o], axis, i);
+          const Deviation d = deviation({got.outputs[o]}, {item});
+          finding.share = std::max(finding.share, d.worst_share);
+          if (!d.message.empty()) finding.note(where + d.message);
+        }
+      }
+    }
+    return finding;
+  }
+
+  static Expected item_expected(const Expected& all, const TensorInfo& info, int axis,
+                                std::int64_t i) {
+    Expected item;
+    const auto cut = [&](const std::vector<double>& values) {
+      Array array({DType::f64, info.shape});
+      std::ranges::copy(values, array.as<double>().begin());
+      const Array part = slice(array, axis, i);
+      return std::vector<double>(part.as<double>().begin(), part.as<double>().end());
+    };
+    item.integral = all.integral;
+    item.value = cut(all.value);
+    item.limit = cut(all.limit);
+    item.magnitude = cut(all.magnitude);
+    return item;
+  }
+
+  Finding check_accumulate() {
+    Finding finding;
+    const Filled& f = at(Fill::random);
+    Op plain = current->op;
+    plain.attributes = {};
+    for (const auto& [key, value] : current->op.attributes.entries()) {
+      if (key != "accumulate") plain.attributes.set(key, value);
+    }
+    const Kernel overwriting = examined.prepare(plain);
+    std::vector<Array> sum = run(overwriting, f.operands).outputs;
+    for (std::size_t o = 0; o < sum.size(); ++o) {
+      const auto old = f.operands.old_outputs[o].as<float>();
+      const auto total = sum[o].as<float>();
+      const auto got = f.first.outputs[o].as<float>();
+      for (std::size_t i = 0; i < total.size(); ++i) {
+        total[i] = old[i] + total[i];
+        const double error = std::abs(static_cast<double>(got[i]) - static_cast<double>(total[i]));
+        if (!exact() && !(error <= 2 * f.expected[o].limit[i])) {
+          finding.note("output " + std::to_string(o) + " element " + std::to_string(i) +
+                       " is not the old value plus the sum, once");
+        }
+      }
+    }
+    if (exact() && overwriting.info().exactness == Exactness::exact) {
+      if (const auto difference = first_difference(f.first.outputs, sum)) {
+        finding.note("not the old value plus the sum, once: " + *difference);
+      }
+    }
+    return finding;
+  }
+
+  Finding check_steps() {
+    Finding finding;
+    Operands state = at(Fill::random).operands;
+    for (int step = 0; step < 20; ++step) {
+      // A gradient that changes with every step.
+      const Case renamed{current->family, current->name + ".step" + std::to_string(step),
+                         current->op, current->spread};
+      state.inputs[1] = make_operands(renamed, Fill::random, options.seed).inputs[1];
+      Filled f;
+      f.expected = expect(oracle, current->op, state, Fill::random);
+      if (exact()) f.reference = oracle.reference(current->op, state);
+      f.first = run(*kernel, state,
+                    {.threads = 1 + step % 4, .in_place = in_place_choices(current->op).front()});
+      judge(f.first, f, finding, "step " + std::to_string(step) + ": ");
+      state.inputs[0] = f.first.outputs[0];
+      for (std::size_t o = 1; o < f.first.outputs.size(); ++o) {
+        state.inputs[2 + o] = f.first.outputs[o];
+      }
+    }
+    return finding;
+  }
+
+  Finding check_errors() {
+    Finding finding;
+    Operands operands = at(Fill::random).operands;
+    const std::int64_t items = current->op.in(0)[0];
+    const auto classes = static_cast<std::int32_t>(current->op.in(0)[1]);
+    std::int32_t& target =
+        operands.inputs[1].as<std::int32_t>()[static_cast<std::size_t>(items / 2)];
+    for (const std::int32_t wrong : {classes, -1, INT32_MAX, INT32_MIN}) {
+      target = wrong;
+      const std::string fault = refusal_fault(*kernel, operands);
+      if (!fault.empty()) finding.note("target " + std::to_string(wrong) + ": " + fault);
+    }
+    return finding;
+  }
+
+  Finding check_gradients() {
+    const auto d = differentiation_of(current->op);
+    const GradientOutcome outcome = check_gradient(oracle, *current, *d, options.seed);
+    return {outcome.message, outcome.share_of_bound};
+  }
+
+  /// Backward operands from the forward of one backend, computed by another.
+  void cross(const Backend& first, const Backend& second, Finding& finding) {
+    const Differentiation d = *differentiation_of(current->op);
+    const Operands& operands = at(Fill::random).operands;
+    const Array w = as_f32(uniform_values(d.forward.out(d.differentiated), options.seed,
+                                          current->id() + ".cotangent"));
+    const Kernel forward = first.prepare(d.forward);
+    const std::vector<Array> saved = run(forward, operands, {.threads = 2}).outputs;
+    const std::string where =
+        "forward on " + first.name() + ", backward on " + second.name() + ": ";
+    for (std::size_t b = 0; b < d.backward.size(); ++b) {
+      const Kernel backward = second.prepare(d.backward[b].op);
+      Filled f;
+      f.operands = backward_operands(d, b, operands, saved, w);
+      f.expected = expect(oracle, d.backward[b].op, f.operands, Fill::random);
+      const Run got = run(backward, f.operands, {.threads = 2});
+      if (!got.violations.empty()) finding.note(where + got.violations.front());
+      const Deviation deviated = deviation(got.outputs, f.expected);
+      finding.share = std::max(finding.share, deviated.worst_share);
+      if (!deviated.message.empty()) finding.note(where + deviated.message);
+      if (forward.info().exactness != Exactness::exact ||
+          backward.info().exactness != Exactness::exact) {
+        continue;
+      }
+      const std::vector<Array> home = oracle.reference(
+          d.backward[b].op,
+          backward_operands(d, b, operands, oracle.reference(d.forward, operands), w));
+      if (const auto difference = first_difference(got.outputs, home)) {
+        finding.note(where + "differs from both on the reference: " + *difference);
+      }
+    }
+  }
+
+  Finding check_across() {
+    Finding finding;
+    std::vector<Backend> others{oracle.backend()};
+    others.insert(others.end(), options.partners.begin(), options.partners.end());
+    for (const Backend& other : others) {
+      cross(examined, other, finding);
+      cross(other, examined, finding);
+    }
+    return finding;
+  }
+
+  Finding find(Check check) {
+    switch (check) {
+      case Check::bounds:
+        return check_fill(Fill::random);
+      case Check::integers:
+        return check_fill(Fill::integers);
+      case Check::nonfinite:
+        return check_fill(Fill::nonfinite);
+      case Check::huge:
+        return check_fill(Fill::huge);
+      case Check::threads:
+        return check_threads();
+      case Check::repeat:
+        return check_repeat();
+      case Check::alignment: {
+        Finding finding;
+        judge_variant({.offset = true}, finding, "aligned to one element: ");
+        judge_variant({.threads = 2, .offset = true}, finding, "aligned to one element: ");
+        return finding;
+      }
+      case Check::in_place:
+        return check_in_place();
+      case Check::rows:
+        return check_rows();
+      case Check::accumulate:
+        return check_accumulate();
+      case Check::steps:
+        return check_steps();
+      case Check::errors:
+        return check_errors();
+      case Check::gradient:
+        return check_gradients();
+      case Check::across:
+        return check_across();
+    }
+    return {"unknown check", 0};
+  }
+};
+
+Examiner::Examiner(Backend examined, Backend reference, Options options)
+    : state_(new State{.examined = std::move(examined),
+                       .oracle = Oracle(std::move(reference)),
+                       .options = std::move(options),
+                       .kernel = {},
+                       .filled = {}}) {}
+
+Examiner::~Examiner() = default;
+
+const Backend& Examiner::backend() const { return state_->examined; }
+
+Result Examiner::examine(const Case& c, Check check) {
+  Result result{.op = c.op.id, .case_id = c.id(), .check = check, .message = {}};
+  try {
+    state_->enter(c);
+    const Finding finding = state_->find(check);
+    result.passed = finding.fault.empty();
+    result.share_of_bound = finding.share;
+    if (!result.passed) {
+      result.message = finding.fault + "\n  op: " + c.op.str() +
+                       "\n  kernel: " + state_->kernel->info().implementation;
+    }
+  } catch (const std::exception& error) {
+    result.message = std::string("threw: ") + error.what();
+  }
+  return result;
+}
+
+}  // namespace soma::conformance

@@ -99,6 +99,8 @@ void Trainer::save_checkpoint(const std::filesystem::path& file) const {
       {"samples", std::to_string(p.samples)},
       {"seconds", exact(p.seconds)},
       {"loss", exact(p.loss)},
+      {"mean_loss", exact(p.mean_loss)},
+      {"accuracy", exact(p.accuracy)},
       {"loss_sum", exact(s.loss_sum)},
       {"correct", std::to_string(s.correct)},
       {"seen", std::to_string(s.seen)},
@@ -148,6 +150,8 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   p.samples = metadata.integer("samples");
   p.seconds = metadata.real("seconds");
   p.loss = metadata.real("loss");
+  p.mean_loss = metadata.real("mean_loss");
+  p.accuracy = metadata.real("accuracy");
   const double loss_sum = metadata.real("loss_sum");
   const std::int64_t correct = metadata.integer("correct"), seen = metadata.integer("seen");
 

@@ -96,19 +96,26 @@ TEST_P(NetworkGradient, AgreesWithCentralDifferences) {
     }
   }
   ASSERT_GT(largest, 1e-3);
+  // relu and max-pooling have kinks: where halving the step moves the difference, it says nothing
+  // about the gradient.
+  int checked = 0, seen = 0;
   for (std::size_t i = 0; i < before.size(); ++i) {
-    for (std::size_t k = 0; k < before[i].size(); k += 7) {
-      const float h = 1.0f / 256;
+    for (std::size_t k = 0; k < before[i].size(); k += 5) {
       const auto moved = [&](float by) {
         restore();
         net.parameters()[i].value.as<float>()[k] += by;
         return loss_of(net, 0.0);
       };
-      const double difference = (moved(h) - moved(-h)) / (2.0 * h);
-      EXPECT_NEAR(gradient[i][k], difference, 2e-3 * largest + 1e-4)
+      const auto difference = [&](float h) { return (moved(h) - moved(-h)) / (2.0 * h); };
+      const double coarse = difference(1.0f / 512), fine = difference(1.0f / 1024);
+      ++seen;
+      if (std::abs(coarse - fine) > 1e-3 * largest) continue;
+      ++checked;
+      EXPECT_NEAR(gradient[i][k], fine, 2e-3 * largest + 1e-4)
           << std::as_const(net).parameters()[i].name << "[" << k << "]";
     }
   }
+  EXPECT_GT(checked, seen * 3 / 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Losses, NetworkGradient,

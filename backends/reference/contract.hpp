@@ -25,8 +25,8 @@ inline constexpr std::int64_t kColumns = 64 / sizeof(T);
 template <class T>
 struct Panel {
   std::int64_t begin = 0, end = 0;
-  std::int64_t column = 0, columns = 0;            // columns <= kColumns
-  alignas(64) T values[kBlock][kColumns<T>] = {};  // zero beyond `columns`
+  std::int64_t column = 0, columns = 0;       // columns <= kColumns
+  alignas(64) T values[kBlock][kColumns<T>];  // [k - begin][column], zero beyond `columns`
 };
 
 /// Calls body(panel) for each block of [0, depth) ascending and in it for each few columns.

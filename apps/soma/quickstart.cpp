@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kStopped = 130;
+constexpr const char* kQuickSteps = "100";
 
 struct Part {
   const char* backend;
@@ -55,6 +56,24 @@ std::string fixed(double value, int digits) {
   return text;
 }
 
+/// Trains in a child process and returns the JSON that it printed; none if it was interrupted.
+std::optional<nlohmann::json> train(const Part& part, const std::string& data, const fs::path& run,
+                                    const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"train",     "lenet5",     "--data",     data,
+                                        "--backend", part.backend, "--numerics", part.numerics,
+                                        "--out",     run.string(), "--json"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const ChildResult child = run_self(arguments);
+  if (child.exit_code == kStopped || child.exit_code == 128 + SIGINT) return std::nullopt;
+  const std::string what = std::string("training on ") + part.backend + " (" + part.numerics + ")";
+  if (child.exit_code != 0) {
+    throw soma::StateError(what + " failed with exit code " + std::to_string(child.exit_code));
+  }
+  auto result = nlohmann::json::parse(child.output, nullptr, false);
+  if (!result.is_object()) throw soma::StateError(what + " printed no result");
+  return result;
+}
+
 }  // namespace
 
 int run_quickstart(Arguments args) {
@@ -62,23 +81,24 @@ int run_quickstart(Arguments args) {
   std::optional<std::int64_t> threads;
   bool quick = false;
   CommandLine line("quickstart", "[options]",
-                   "Trains lenet5 for the same steps on each backend: with exact numerics on "
+                   "Trains lenet5 for an epoch on each backend: with exact numerics on "
                    "reference, tbb and onednn,\nwhich must end with the same bits, and with fast "
                    "numerics on onednn. Takes mnist if it is here, else glyphs.");
   line.option("out", &out, "DIR", "folder of the runs, new or empty (default runs/quickstart-<n>)")
       .option("threads", &threads, "N", "threads; all usable CPUs if absent")
-      .flag("quick", &quick, "fewer steps: a minute instead of a few");
+      .flag("quick", &quick, "100 steps on each instead of an epoch");
   if (!line.parse(args)) return 0;
   require_at_least("threads", threads, 1);
 
-  // Plain loops on one thread set the pace, so the steps are those that reference does in two
-  // minutes or so, not a whole epoch.
-  const std::string steps = quick ? "60" : "300";
   const std::string data = has_mnist() ? "mnist" : "glyphs";
   const fs::path folder = new_folder(out);
-  std::cerr << "lenet5 on " << data << ", " << steps << " steps on each backend, runs in "
-            << folder.string() << "\n";
+  std::cerr << "lenet5 on " << data << ", "
+            << (quick ? kQuickSteps + std::string(" steps") : "one epoch")
+            << " on each backend, runs in " << folder.string() << "\n";
 
+  std::vector<std::string> more;
+  if (quick) more = {"--steps", kQuickSteps};
+  if (threads) more.insert(more.end(), {"--threads", std::to_string(*threads)});
   Table table({{"backend"},
                {"numerics"},
                {"accuracy", Table::Align::right},
@@ -89,28 +109,13 @@ int run_quickstart(Arguments args) {
   fs::path report;
   for (const Part& part : kParts) {
     const fs::path run = folder / (std::string(part.backend) + "-" + part.numerics);
-    std::vector<std::string> arguments = {
-        "train", "lenet5",     "--data",      data,    "--backend",  part.backend, "--steps",
-        steps,   "--numerics", part.numerics, "--out", run.string(), "--json"};
-    if (threads) {
-      arguments.emplace_back("--threads");
-      arguments.push_back(std::to_string(*threads));
-    }
-    const ChildResult child = run_self(arguments);
-    if (child.exit_code == kStopped || child.exit_code == 128 + SIGINT) return kStopped;
-    if (child.exit_code != 0) {
-      throw soma::StateError(std::string("training on ") + part.backend + " (" + part.numerics +
-                             ") failed with exit code " + std::to_string(child.exit_code));
-    }
-    const auto result = nlohmann::json::parse(child.output, nullptr, false);
-    if (!result.is_object()) {
-      throw soma::StateError(std::string("training on ") + part.backend + " printed no result");
-    }
-    const std::string hash = result.at("weights_sha256").get<std::string>();
+    const auto result = train(part, data, run, more);
+    if (!result) return kStopped;
+    const std::string hash = result->at("weights_sha256").get<std::string>();
     if (part.numerics == std::string("exact")) exact_hashes.insert(hash);
-    table.add({part.backend, part.numerics, percent(result.at("test_accuracy").get<double>()),
-               fixed(result.at("seconds").get<double>(), 1),
-               grouped(std::llround(result.at("samples_per_second").get<double>())),
+    table.add({part.backend, part.numerics, percent(result->at("test_accuracy").get<double>()),
+               fixed(result->at("seconds").get<double>(), 1),
+               grouped(std::llround(result->at("samples_per_second").get<double>())),
                hash.substr(0, 12)});
     report = RunFolder{run}.report();
   }

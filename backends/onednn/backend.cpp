@@ -59,6 +59,9 @@ class OneDnnBackend final : public sdk::Backend {
     return nullptr;
   }
   KernelPtr make_product(const Op& op, const MatrixProduct& product) const {
+    // Entering oneDNN costs as much as a product of 16 x 16 x 16; one without terms kills it.
+    constexpr double kLeastWork = 2.0 * 16 * 16 * 16;
+    if (product.work() <= kLeastWork) return nullptr;
     return exact_ ? make_exact_product(op, product) : make_fast_product(product);
   }
 

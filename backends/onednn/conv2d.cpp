@@ -18,19 +18,24 @@ namespace {
 
 // What the pack tells about the weights it was made from.
 struct alignas(64) WeightFacts {
-  float reach;  // largest sum of |weight| over the taps of one output channel; Inf if not finite
+  float reach;  // largest sum of |weight| over the taps of one filter; Inf if not finite
 };
 
 float reach_of(const float* weight, std::int64_t channels, std::int64_t taps) {
-  double most = 0;
-  for (std::int64_t k = 0; k < channels; ++k) {
-    double sum = 0;
-    for (std::int64_t t = 0; t < taps; ++t)
-      sum += std::abs(static_cast<double>(weight[k * taps + t]));
-    if (!(sum <= most)) most = sum;
+  constexpr std::int64_t kLanes = 16;
+  float most = 0;
+  for (std::int64_t k = 0; k < channels; ++k, weight += taps) {
+    float lanes[kLanes] = {};
+    std::int64_t t = 0;
+    for (; t + kLanes <= taps; t += kLanes) {
+      for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] += std::abs(weight[t + i]);
+    }
+    for (; t < taps; ++t) lanes[0] += std::abs(weight[t]);
+    float sum = 0;
+    for (const float lane : lanes) sum += lane;
+    if (!(sum <= most)) most = sum;  // a NaN too, and nothing replaces it
   }
-  constexpr double kMost = std::numeric_limits<float>::max();
-  return most < kMost ? static_cast<float>(most) : std::numeric_limits<float>::infinity();
+  return std::isfinite(most) ? most : std::numeric_limits<float>::infinity();
 }
 
 // Forward and backward-data: activations as they lie, weights reordered into the pack.

@@ -89,7 +89,7 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
       canonical_->execute(exec);
     } else if (conv_.accumulate) {
       add_to(weight_out, weight, weights_, threads);
-      if (bias != nullptr) add_to(bias_out, bias, shape_.channels_out(), threads);
+      if (bias_out != nullptr) add_to(bias_out, bias, shape_.channels_out(), threads);
     }
   }
 

@@ -292,7 +292,7 @@ bool ExactProduct::agrees(const Plan& plan) const {
     const auto canonical = common::make_canonical_kernel(op_, openmp());
     execute_once(canonical->info(), inputs, expected, plan.threads, canonical.get(),
                  [&](const sdk::Exec& exec) { canonical->execute(exec); });
-    execute_once({}, inputs, outputs, plan.threads, nullptr,
+    execute_once(info_, inputs, outputs, plan.threads, nullptr,
                  [&](const sdk::Exec& exec) { run(plan, exec); });
     return std::ranges::equal(expected, outputs, same_bits);
   });
@@ -301,8 +301,13 @@ bool ExactProduct::agrees(const Plan& plan) const {
 }  // namespace
 
 KernelPtr make_exact_product(const Op& op, const MatrixProduct& product) {
-  const bool chunked_batch = product.batch > 1 && product.depth > kBlock;
-  if (product.work() == 0 || product.work() > kMostChecked || chunked_batch) return nullptr;
+  if (product.work() > kMostChecked) return nullptr;
+  if (product.depth > kBlock) {
+    if (product.batch > 1) return nullptr;
+    // Copied chunks cost what the canonical kernel saves by packing, and it keeps its packs.
+    const bool copies = !product.left_transposed || product.right_transposed;
+    if (copies && (product.depth > 2 * kBlock || product.pack_right)) return nullptr;
+  }
   auto kernel = std::make_unique<ExactProduct>(op, product);
   if (!kernel->usable()) return nullptr;
   return kernel;

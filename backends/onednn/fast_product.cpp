@@ -137,7 +137,6 @@ class FastProduct final : public sdk::Kernel {
 }  // namespace
 
 KernelPtr make_fast_product(const MatrixProduct& product) {
-  if (product.work() == 0) return nullptr;
   auto kernel = std::make_unique<FastProduct>(product);
   if (!kernel->usable()) return nullptr;
   return kernel;

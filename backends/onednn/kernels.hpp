@@ -33,7 +33,7 @@ struct MatrixProduct {
 MatrixProduct linear_product(const Op& op);
 MatrixProduct matmul_product(const Op& op);
 
-/// Class bounded.
+/// Class bounded. Both want a product with work to do.
 KernelPtr make_fast_product(const MatrixProduct& product);
 /// Class exact, each shape and thread count checked against the canonical kernel of `op` once in a
 /// process.

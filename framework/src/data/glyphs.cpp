@@ -48,9 +48,9 @@ class Random {
 class Placement {
  public:
   explicit Placement(Random& random) {
-    const float width = 14.0f * random.uniform(0.6f, 1.2f);
+    const float width = 14.0f * random.uniform(0.65f, 1.2f);
     const float height = 20.0f * random.uniform(0.75f, 1.08f);
-    const float slant = random.uniform(-0.35f, 0.35f);
+    const float slant = random.uniform(-0.3f, 0.3f);
     const float t = random.uniform(-0.14f, 0.14f);  // tangent of half the angle: up to 16 degrees
     const float cosine = (1 - t * t) / (1 + t * t), sine = 2 * t / (1 + t * t);
     xx_ = cosine * width;
@@ -133,7 +133,7 @@ void draw_digit(int digit, const Placement& place, Random& random, Canvas& canva
   for (Stroke stroke :
        ways[static_cast<std::size_t>(random.below(static_cast<int>(ways.size())))]) {
     for (Point& p : stroke.points) {
-      p = {p.x + random.normal(0.045f), p.y + random.normal(0.035f)};
+      p = {p.x + random.normal(0.04f), p.y + random.normal(0.035f)};
     }
     line.clear();
     flatten(stroke, line);
@@ -154,10 +154,10 @@ void draw_image(int digit, Random random, std::uint8_t* pixels) {
   constexpr float kMarkRadius = 0.4f;
   Canvas digit_canvas(radius + edge), mark_canvas(kMarkRadius + edge);
   draw_digit(digit, place, random, digit_canvas);
-  if (random.uniform(0, 1) < 0.5f) draw_mark(random, mark_canvas);
+  if (random.uniform(0, 1) < 0.35f) draw_mark(random, mark_canvas);
 
-  const float ink = random.uniform(0.6f, 1.0f), paper = random.uniform(0.0f, 0.15f);
-  const float noise = random.uniform(0.0f, 0.14f);
+  const float ink = random.uniform(0.65f, 1.0f), paper = random.uniform(0.0f, 0.15f);
+  const float noise = random.uniform(0.0f, 0.1f);
   // 1 on the line, 0 outside, a smooth edge between: the blur of a pen and a lens.
   const auto coverage = [edge](float distance, float half_width) {
     const float f = std::clamp((half_width + edge - distance) / edge, 0.0f, 1.0f);

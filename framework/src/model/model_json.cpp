@@ -2,6 +2,8 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -41,21 +43,44 @@ Json to_json(std::string_view key, const Attributes::Value& value) {
   return std::get<std::string>(value);
 }
 
-/// What a field of a layer type has to be, found out by trying: only make_layer knows the types.
-std::string expected_kind(const std::string& type, const std::string& key) {
+std::string without_prefix(std::string text, const std::string& prefix) {
+  if (text.starts_with(prefix)) text.erase(0, prefix.size());
+  return text;
+}
+
+/// A field's value as make_layer takes it; nothing for what no field can be.
+std::optional<Attributes::Value> to_attribute(const Json& value) {
+  if (value.is_boolean()) return std::int64_t{value.get<bool>()};
+  if (value.is_number_integer() &&
+      (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX)) {
+    return value.get<std::int64_t>();
+  }
+  if (value.is_number_float()) return value.get<double>();
+  if (value.is_string()) return value.get<std::string>();
+  return std::nullopt;
+}
+
+/// What a field of a layer has to be, found out by trying, the other fields as they are: only
+/// make_layer knows the types.
+std::string expected_kind(const std::string& type, const Json& layer, const std::string& field) {
   const std::pair<const char*, Attributes::Value> kinds[] = {
       {"a whole number", std::int64_t{1}}, {"a number", 1.0}, {"a text", std::string()}};
-  for (const auto& [name, value] : kinds) {
+  for (const auto& [name, example] : kinds) {
     Attributes attributes;
-    attributes.set(key, value);
+    for (const auto& [key, value] : layer.items()) {
+      if (contains(kLayerKeys, key)) continue;
+      const auto attribute = key == field ? example : to_attribute(value);
+      if (attribute) attributes.set(key, *attribute);
+    }
     try {
       make_layer(type, attributes);
       return name;
     } catch (const ShapeError& error) {
-      if (std::string_view(error.what()).find("wrong type") == std::string_view::npos) return name;
+      // A complaint about the value means that the type was right.
+      if (without_prefix(error.what(), type + ": ").starts_with(field + ": ")) return name;
     }
   }
-  return "another type";
+  return "a number or a text";
 }
 
 /// Reads a model from its JSON; every complaint names line and field.
@@ -116,7 +141,8 @@ class ModelReader {
       if (!value[i].is_number_unsigned() || value[i] == 0) {
         text_.fail(at, "expected a positive integer, found " + describe(value[i]));
       }
-      if (value[i] > left) text_.fail(at, "expected at most 2^40 numbers in a sample, found more");
+      if (value[i].get<std::uint64_t>() > static_cast<std::uint64_t>(left))
+        text_.fail(at, "expected at most 2^40 numbers in a sample, found more");
       const auto dim = value[i].get<std::int64_t>();
       left /= dim;
       shape.append(dim);
@@ -143,7 +169,7 @@ class ModelReader {
     Attributes fields;
     for (const auto& [key, value] : layer.items()) {
       if (!contains(kLayerKeys, key)) {
-        fields.set(key, field(type, member_pointer(pointer, key), key, value));
+        fields.set(key, field(type, member_pointer(pointer, key), layer, key));
       }
     }
     std::unique_ptr<Layer> made;
@@ -155,7 +181,9 @@ class ModelReader {
     try {
       model.add_layer(std::move(made), std::move(name), std::move(inputs));
     } catch (const ShapeError& error) {
-      text_.fail(pointer, without_prefix(error.what(), "model '" + model.name() + "', "));
+      std::string problem = without_prefix(error.what(), "model '" + model.name() + "'");
+      if (problem.starts_with(", ") || problem.starts_with(": ")) problem.erase(0, 2);
+      text_.fail(pointer, problem);
     }
   }
 
@@ -190,20 +218,18 @@ class ModelReader {
     return inputs;
   }
 
-  Attributes::Value field(const std::string& type, const std::string& pointer,
-                          const std::string& key, const Json& value) const {
-    if (contains(kFlags, key)) {
-      if (!value.is_boolean()) {
-        text_.fail(pointer, "expected true or false, found " + describe(value));
-      }
-      return std::int64_t{value.get<bool>()};
+  Attributes::Value field(const std::string& type, const std::string& pointer, const Json& layer,
+                          const std::string& key) const {
+    const Json& value = layer[key];
+    if (contains(kFlags, key) && !value.is_boolean()) {
+      text_.fail(pointer, "expected true or false, found " + describe(value));
     }
-    if (value.is_number_integer() && (!value.is_number_unsigned() || value <= INT64_MAX)) {
-      return value.get<std::int64_t>();
+    const auto attribute = to_attribute(value);
+    if (!attribute || (value.is_boolean() && !contains(kFlags, key))) {
+      text_.fail(pointer,
+                 "expected " + expected_kind(type, layer, key) + ", found " + describe(value));
     }
-    if (value.is_number_float()) return value.get<double>();
-    if (value.is_string()) return value.get<std::string>();
-    text_.fail(pointer, "expected " + expected_kind(type, key) + ", found " + describe(value));
+    return *attribute;
   }
 
   /// Gives make_layer's complaint the line of the field it is about.
@@ -213,7 +239,8 @@ class ModelReader {
     for (const auto& [key, value] : layer.items()) {
       const std::string at = member_pointer(pointer, key);
       if (problem == "attribute '" + key + "' has the wrong type") {
-        text_.fail(at, "expected " + expected_kind(type, key) + ", found " + describe(value));
+        text_.fail(at,
+                   "expected " + expected_kind(type, layer, key) + ", found " + describe(value));
       }
       if (problem.starts_with(key + ": ")) text_.fail(at, problem.substr(key.size() + 2));
       if (problem.starts_with("unknown field '" + key + "'")) text_.fail(at, problem);
@@ -221,19 +248,13 @@ class ModelReader {
     text_.fail(pointer, problem);
   }
 
-  static std::string without_prefix(std::string text, const std::string& prefix) {
-    if (text.starts_with(prefix)) text.erase(0, prefix.size());
-    return text;
-  }
-
   io::JsonText text_;
 };
 
 std::string read_text(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
   if (!in || fs::is_directory(file)) throw FormatError("cannot read the model " + file.string());
-  return text;
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace

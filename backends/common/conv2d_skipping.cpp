@@ -1,7 +1,5 @@
 #include "conv2d_skipping.hpp"
 
-#include "soma/sdk/math/lanes.hpp"
-
 namespace soma::common {
 namespace {
 
@@ -30,66 +28,81 @@ float finished(float v, const TileFinish& f, std::int64_t row, std::int64_t col)
   return v;
 }
 
-}  // namespace
+bool exists(const AxisView& axis, std::int64_t at) { return at >= 0 && at < axis.size; }
 
-void convolve_skipping(const Parallel& parallel, int threads, const TapView& view,
-                       std::int64_t batch, const SkippingWeight& weight, std::int64_t outputs,
-                       const Product& product) {
-  const TileFinish& finish = product.finish;
-  parallel.run(
-      threads, batch * view.y.out * view.x.out, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t m = begin; m < end; ++m) {
-          const TapView::Pixel at = view.pixel(m);
-          float* out = finish.out + m * finish.out_stride;
-          for (std::int64_t i = 0; i < outputs; ++i) {
-            CanonicalSum sum;
-            for (std::int64_t tap = 0; tap < view.y.taps * view.x.taps; ++tap) {
-              const std::int64_t sy = view.y.source(at.y, tap / view.x.taps);
-              const std::int64_t sx = view.x.source(at.x, tap % view.x.taps);
-              if (sy < 0 || sx < 0) continue;
-              const float* seen = view.row(at.batch, sy) + sx * view.pixel_stride;
-              const float* w = weight.weight + i * weight.output_stride + tap * weight.tap_stride;
-              for (std::int64_t c = 0; c < view.channels; ++c) {
-                sum.add(tap * view.channels + c, seen[c], w[c * weight.channel_stride]);
-              }
-            }
-            out[i] = finished(sum.total(), finish, m, i);
-          }
-          if (product.activation != nullptr) product.activation(out, out, outputs);
-        }
-      });
+// Calls seen(tap, first of the channels) for the taps that see something from output (i, j) of two
+// phases, ascending.
+template <class Seen>
+void for_taps(const ImageView& view, const float* images, std::int64_t n, const AxisView::Phase& py,
+              std::int64_t i, const AxisView::Phase& px, std::int64_t j, Seen seen) {
+  for (const AxisView::Tap& ty : py.taps) {
+    const std::int64_t y = i * view.y.step + ty.shift;
+    if (!exists(view.y, y)) continue;
+    for (const AxisView::Tap& tx : px.taps) {
+      const std::int64_t x = j * view.x.step + tx.shift;
+      if (!exists(view.x, x)) continue;
+      seen(ty.tap * view.x.taps + tx.tap,
+           images + ((n * view.y.size + y) * view.x.size + x) * view.pixel_stride);
+    }
+  }
 }
 
-void weights_skipping(const Parallel& parallel, int threads, const TapView& view,
-                      std::int64_t batch, const float* grad, std::int64_t grad_stride,
-                      std::int64_t outputs, bool accumulate, float* grad_weight) {
-  const std::int64_t width = view.width(), pixels = batch * view.y.out * view.x.out;
-  parallel.run(threads, outputs * width, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t k = i / width, tap = i % width / view.channels;
-      const std::int64_t channel = i % view.channels;
-      CanonicalSum sum;
-      TapView::Pixel at = view.pixel(0);
-      for (std::int64_t m = 0; m < pixels; ++m, view.advance(at)) {
-        const std::int64_t sy = view.y.source(at.y, tap / view.x.taps);
-        const std::int64_t sx = view.x.source(at.x, tap % view.x.taps);
-        if (sy < 0 || sx < 0) continue;
-        const float seen = view.row(at.batch, sy)[sx * view.pixel_stride + channel];
-        sum.add(m, grad[m * grad_stride + k], seen);
+}  // namespace
+
+void convolve_skipping(const Parallel& parallel, int threads, const ImageView& view,
+                       const float* images, const float* weight, const WeightStrides& strides,
+                       std::int64_t outputs, const Product& product) {
+  const AxisView &y = view.y, &x = view.x;
+  std::int64_t height = 0, width = 0;
+  for (const auto& phase : y.phases) height += phase.count;
+  for (const auto& phase : x.phases) width += phase.count;
+  parallel.run(threads, view.batch * height, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::int64_t n = row / height, h = row % height;
+      const AxisView::Phase& py = y.phases[static_cast<std::size_t>(h % y.out_step)];
+      for (std::int64_t w = 0; w < width; ++w) {
+        const AxisView::Phase& px = x.phases[static_cast<std::size_t>(w % x.out_step)];
+        const std::int64_t m = row * width + w;
+        float* out = product.finish.out + m * product.finish.out_stride;
+        for (std::int64_t o = 0; o < outputs; ++o) {
+          CanonicalSum sum;
+          for_taps(view, images, n, py, h / y.out_step, px, w / x.out_step,
+                   [&](std::int64_t tap, const float* seen) {
+                     const float* of_tap = weight + o * strides.output + tap * strides.tap;
+                     for (std::int64_t c = 0; c < view.channels; ++c) {
+                       sum.add(tap * view.channels + c, seen[c], of_tap[c * strides.channel]);
+                     }
+                   });
+          out[o] = finished(sum.total(), product.finish, m, o);
+        }
+        if (product.activation != nullptr) product.activation(out, out, outputs);
       }
-      grad_weight[i] = accumulate ? grad_weight[i] + sum.total() : sum.total();
     }
   });
 }
 
-bool all_finite(const float* x, std::int64_t n) {
-  using Lanes = math::F32x8;
-  // x * 0 is NaN for an Inf or a NaN, which then stays in the sum.
-  Lanes seen(0), zero(0);
-  std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8) seen = fma(Lanes::load(x + i), zero, seen);
-  if (i < n) seen = fma(Lanes::load_partial(x + i, n - i), zero, seen);
-  return !any(seen != seen);
+void weights_skipping(const Parallel& parallel, int threads, const ImageView& view,
+                      const float* images, const float* grad, std::int64_t grad_stride,
+                      std::int64_t outputs, bool accumulate, float* grad_weight) {
+  const AxisView &y = view.y, &x = view.x;
+  const std::int64_t pixels = y.count * x.count, row = y.taps * x.taps * view.channels;
+  parallel.run(threads, outputs * row, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) {
+      const std::int64_t k = at / row, tap = at % row / view.channels;
+      const std::int64_t shift_y = y.phases[0].taps[static_cast<std::size_t>(tap / x.taps)].shift;
+      const std::int64_t shift_x = x.phases[0].taps[static_cast<std::size_t>(tap % x.taps)].shift;
+      CanonicalSum sum;
+      for (std::int64_t m = 0; m < view.batch * pixels; ++m) {
+        const std::int64_t sy = m % pixels / x.count * y.step + shift_y;
+        const std::int64_t sx = m % x.count * x.step + shift_x;
+        if (!exists(y, sy) || !exists(x, sx)) continue;
+        const std::int64_t pixel = (m / pixels * y.size + sy) * x.size + sx;
+        sum.add(m, grad[m * grad_stride + k],
+                images[pixel * view.pixel_stride + at % view.channels]);
+      }
+      grad_weight[at] = accumulate ? grad_weight[at] + sum.total() : sum.total();
+    }
+  });
 }
 
 }  // namespace soma::common

@@ -2,41 +2,23 @@
 
 #include <algorithm>
 
+#include "schedule.hpp"
+
 namespace soma::common {
 namespace {
 
-// Scratch of one thread, sized for an L2 of 512 KiB and more: 8 panels of 14 rows or 16 of 6, and 4
-// panels of 32 columns or 8 of 16.
-constexpr std::int64_t kPanelFloats = 8192;
-constexpr std::int64_t kRowScratch = 8 * kPanelFloats;
-constexpr std::int64_t kColumnScratch = 128 * kBlock;
-// Most block sums kept at once by split_k: it bounds the workspace of very deep products.
-constexpr std::int64_t kBlocksPerRound = 64;
-// Below this many multiply-adds (some 10 us) waking a worker costs more than it brings.
-constexpr double kSmall = 512 * 1024;
-// Pieces per thread, so that a thread that was interrupted does not hold up the others.
-constexpr std::int64_t kTasksPerThread = 4;
+constexpr std::int64_t kPanelFloats = 16 * kBlock;  // the larger of the two layouts, 14 rows
+constexpr std::int64_t kPanelsPerChunk = kRowScratch / kPanelFloats;
 
-struct Scratch {
-  alignas(64) float a[kRowScratch];
-  alignas(64) float b[kColumnScratch];
-};
+}  // namespace
 
-// Lives as long as its thread; big and the same for all products, so no step ever allocates.
 Scratch& scratch() {
   static thread_local Scratch mine;
   return mine;
 }
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-// Start of piece i of n things cut into `pieces` as equal as possible.
-std::int64_t cut(std::int64_t n, std::int64_t pieces, std::int64_t i) { return n * i / pieces; }
-
-}  // namespace
-
-// Row panels [row_begin, row_end) and column panels [col_begin, col_end) of the output, and the
-// blocks that are summed into it.
+// Row panels [row_begin, row_end) and column panels [col_begin, col_end) of the
+// output, and the blocks that are summed into it.
 struct Gemm::Region {
   std::int64_t row_begin, row_end, col_begin, col_end, block_begin, block_end;
 };
@@ -45,14 +27,12 @@ Gemm::Gemm(std::int64_t m, std::int64_t n, std::int64_t k, Schedule schedule, bo
     : m_(m), n_(n), k_(k), schedule_(schedule), accumulate_(accumulate) {}
 
 Gemm::Schedule Gemm::choose(std::int64_t m) {
-  // A packed b travels to memory and back; that is hidden when each panel serves this many rows.
+  // A packed b travels to memory and back; that is hidden when each panel
+  // serves this many rows.
   return m >= 256 ? Schedule::shared_b : Schedule::private_b;
 }
 
 Gemm::Schedule Gemm::choose_deep(std::int64_t m, std::int64_t n, std::int64_t k) {
-  // Up to this many floats the block sums of a round stay in cache, and cutting such an output into
-  // tasks would pack both operands again for each.
-  constexpr std::int64_t kFewOutputs = 16 * 1024;
   return m * n <= kFewOutputs && k >= 4 * kBlock ? Schedule::split_k : choose(m);
 }
 
@@ -63,6 +43,11 @@ std::int64_t Gemm::column_panels() const { return ceil_div(n_, micro_kernels().n
 std::int64_t Gemm::row_panels() const { return ceil_div(m_, micro_kernels().mr); }
 bool Gemm::is_small() const {
   return static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_) < kSmall;
+}
+
+const float* Gemm::panel(const float* packed, std::int64_t block, std::int64_t panel) const {
+  return packed +
+         (block * kBlock * column_panels() + panel * block_terms(block)) * micro_kernels().nr;
 }
 
 std::size_t Gemm::pack_bytes() const {
@@ -90,19 +75,19 @@ void Gemm::pack_b(const Parallel& parallel, int threads, const ColumnSource& b,
                    const std::int64_t block = i / panels, panel = i % panels;
                    const std::int64_t kc = block_terms(block);
                    b.pack(panel * nr, static_cast<int>(std::min(nr, n_ - panel * nr)),
-                          block * kBlock, kc, packed + (block * kBlock * panels + panel * kc) * nr);
+                          block * kBlock, kc,
+                          const_cast<float*>(this->panel(packed, block, panel)));
                  }
                });
 }
 
 void Gemm::run(const Parallel& parallel, int threads, const RowSource& a, const ColumnSource& b,
-               const float* packed, const Product& product, void* workspace,
-               bool transposed) const {
+               const float* packed, const Product& product, void* workspace) const {
   if (m_ == 0 || n_ == 0) return;
   if (is_small()) threads = 1;
   auto* totals = static_cast<float*>(workspace);
   if (schedule_ == Schedule::split_k) {
-    return run_split(parallel, threads, a, b, product, totals, transposed);
+    return run_split(parallel, threads, a, b, product, totals);
   }
   if (schedule_ == Schedule::shared_b && packed == nullptr) {
     const std::size_t before = workspace_bytes(true) / sizeof(float);
@@ -113,7 +98,8 @@ void Gemm::run(const Parallel& parallel, int threads, const RowSource& a, const 
   const std::int64_t tasks = threads == 1 ? 1 : threads * kTasksPerThread;
   std::int64_t row_tasks = 1, col_tasks = 1;
   if (packed != nullptr) {
-    // Long row ranges reuse b from L2; columns are cut where there are few rows.
+    // Long row ranges reuse b from L2; columns are cut where there are few
+    // rows.
     row_tasks = std::clamp<std::int64_t>(rows / 4, 1, tasks);
     col_tasks = std::clamp<std::int64_t>(ceil_div(tasks, row_tasks), 1, cols);
   } else {
@@ -133,18 +119,17 @@ void Gemm::run(const Parallel& parallel, int threads, const RowSource& a, const 
 void Gemm::run_region(const Region& region, const RowSource& a, const ColumnSource& b,
                       const float* packed, const Product& product, float* totals) const {
   const MicroKernels& micro = micro_kernels();
-  const std::int64_t nr = micro.nr, panels = column_panels(), row_panel_count = row_panels();
-  const std::int64_t rows_per_chunk = micro.mr > 8 ? 8 : 16;
+  const std::int64_t nr = micro.nr, row_panel_count = row_panels();
   const std::int64_t group = kColumnScratch / (kBlock * nr);
   const std::int64_t step = packed != nullptr ? region.col_end - region.col_begin : group;
   const PanelLayout layout = a.layout();
   Scratch& mine = scratch();
   const TileFinish& whole = product.finish;
-  // Totals live in the output itself until it is finished, unless its old value is still needed.
+  // Totals live in the output itself until it is finished, unless its old value
+  // is still needed.
   const bool apart = whole.accumulate && region.block_end - region.block_begin > 1;
   float* const total = apart ? totals : whole.out;
   const std::int64_t total_stride = apart ? n_ : whole.out_stride;
-  const std::int64_t panel_floats = rows_per_chunk == 8 ? kPanelFloats : kPanelFloats / 2;
 
   for (std::int64_t c0 = region.col_begin; c0 < region.col_end; c0 += step) {
     const std::int64_t c1 = std::min(c0 + step, region.col_end);
@@ -156,13 +141,14 @@ void Gemm::run_region(const Region& region, const RowSource& a, const ColumnSour
                  mine.b + (c - c0) * kBlock * nr);
         }
       }
+      const Segment whole_block{0, 0, kc};
       const bool last = block + 1 == region.block_end;
-      for (std::int64_t r0 = region.row_begin; r0 < region.row_end; r0 += rows_per_chunk) {
-        const std::int64_t r1 = std::min(r0 + rows_per_chunk, region.row_end);
+      for (std::int64_t r0 = region.row_begin; r0 < region.row_end; r0 += kPanelsPerChunk) {
+        const std::int64_t r1 = std::min(r0 + kPanelsPerChunk, region.row_end);
         for (std::int64_t r = r0; r < r1; ++r) {
           const std::int64_t m = cut(m_, row_panel_count, r);
           a.pack(m, static_cast<int>(cut(m_, row_panel_count, r + 1) - m), block * kBlock, kc,
-                 mine.a + (r - r0) * panel_floats);
+                 mine.a + (r - r0) * kPanelFloats);
         }
         for (std::int64_t g = c0; g < c1; g += group) {
           const std::int64_t g_end = std::min(g + group, c1);
@@ -179,10 +165,12 @@ void Gemm::run_region(const Region& region, const RowSource& a, const ColumnSour
                 finish.residual = whole.residual + m * whole.residual_stride + n;
               }
               Tile tile;
-              tile.a = mine.a + (r - r0) * panel_floats;
-              tile.b = packed != nullptr ? packed + (block * kBlock * panels + c * kc) * nr
-                                         : mine.b + (c - c0) * kBlock * nr;
-              tile.kc = kc;
+              tile.a = mine.a + (r - r0) * kPanelFloats;
+              tile.b =
+                  packed != nullptr ? panel(packed, block, c) : mine.b + (c - c0) * kBlock * nr;
+              tile.a_step = layout == PanelLayout::rows ? kRowStride : kColumnStride;
+              tile.segments = &whole_block;
+              tile.segment_count = 1;
               tile.cols = cols;
               tile.first = block == region.block_begin;
               tile.total = total + m * total_stride + n;
@@ -204,12 +192,12 @@ void Gemm::run_region(const Region& region, const RowSource& a, const ColumnSour
 }
 
 void Gemm::run_split(const Parallel& parallel, int threads, const RowSource& a,
-                     const ColumnSource& b, const Product& product, float* sums,
-                     bool transposed) const {
+                     const ColumnSource& b, const Product& product, float* sums) const {
   const std::int64_t size = m_ * n_, count = blocks();
   for (std::int64_t first = 0; first < count; first += kBlocksPerRound) {
     const std::int64_t end_of_round = std::min(first + kBlocksPerRound, count);
-    // In later rounds slot 0 holds the total so far, so its block is added to it.
+    // In later rounds slot 0 holds the total so far, so its block is added to
+    // it.
     parallel.run(threads, end_of_round - first, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         Product part;
@@ -233,8 +221,7 @@ void Gemm::run_split(const Parallel& parallel, int threads, const RowSource& a,
                      if (!last) continue;
                      const TileFinish& f = product.finish;
                      for (std::int64_t j = 0; j < n_; ++j) {
-                       float& out =
-                           transposed ? f.out[j * f.out_stride + i] : f.out[i * f.out_stride + j];
+                       float& out = f.out[i * f.out_stride + j];
                        out = f.accumulate ? out + total[j] : total[j];
                      }
                    }

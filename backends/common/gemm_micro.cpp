@@ -3,9 +3,9 @@
 #include <cstdlib>
 #include <string_view>
 
-// Compiled once per instruction set. Only targets with a fused MulAdd may take part: a separate
-// multiply and add would change the bits (hence no SSE), and AVX-512 variants beyond AVX3 add
-// nothing.
+// Compiled once per instruction set. Only targets with a fused MulAdd may take
+// part: a separate multiply and add would change the bits (hence no SSE), and
+// AVX-512 variants beyond AVX3 add nothing.
 #define HWY_DISABLED_TARGETS (~(HWY_AVX2 | HWY_AVX3))
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "gemm_micro.cpp"
@@ -17,15 +17,13 @@ namespace soma::common {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// 2 vectors wide and as tall as the registers allow: 14*2 sums + 2 of B + 1 broadcast of 32, or
-// 6*2 + 2 + 1 of 16.
+// 2 vectors wide and as tall as the registers allow: 14*2 sums + 2 of B + 1
+// broadcast of 32, or 6*2 + 2 + 1 of 16.
 #if HWY_TARGET <= HWY_AVX3
 constexpr int kRows = 14;
-constexpr int kColumnStride = 16;
 constexpr const char* kIsa = "avx512";
 #else
 constexpr int kRows = 6;
-constexpr int kColumnStride = 8;
 constexpr const char* kIsa = "avx2";
 #endif
 
@@ -44,12 +42,13 @@ struct Part {
   HWY_INLINE void store(V v, float* p) const { hn::BlendedStore(v, mask, D(), p); }
 };
 
-// Adds one vector of block sums to its total and finishes it after the last block.
+// Adds one vector of block sums to its total and finishes it after the last
+// block.
 template <class Access>
 HWY_INLINE void settle(const Tile& t, V block, int row, int col, const Access& access) {
-  const float* total = t.total + row * t.total_stride + col;
+  float* total = t.total + row * t.total_stride + col;
   V v = hn::Add(t.first ? hn::Zero(D()) : access.load(total), block);
-  if (t.finish == nullptr) return access.store(v, t.total + row * t.total_stride + col);
+  if (t.finish == nullptr) return access.store(v, total);
   const TileFinish& f = *t.finish;
   float* out = f.out + row * f.out_stride + col;
   if (f.bias != nullptr) v = hn::Add(v, access.load(f.bias + col));
@@ -62,6 +61,74 @@ HWY_INLINE void settle(const Tile& t, V block, int row, int col, const Access& a
   access.store(v, out);
 }
 
+// The block sums of `rows` rows, kCols apart. One function for all tiles: it is
+// entered once per tile and keeps them small.
+HWY_NOINLINE void settle_tile(const Tile& t, const float* block, int rows) {
+  const D d;
+  for (int col = 0; col < t.cols; col += kLanes) {
+    const int left = t.cols - col;
+    if (left >= kLanes) {
+      for (int i = 0; i < rows; ++i) {
+        settle(t, hn::Load(d, block + i * kCols + col), i, col, Whole{});
+      }
+    } else {
+      const Part part{hn::FirstN(d, static_cast<std::size_t>(left))};
+      for (int i = 0; i < rows; ++i) {
+        settle(t, hn::Load(d, block + i * kCols + col), i, col, part);
+      }
+    }
+  }
+}
+
+// Adds a[i] * b for the rows of a tile, whose a are `step` apart. Three rows
+// share a pointer, which x86 addresses as base, base + step and base + 2 *
+// step; more pointers would not fit the registers.
+template <int kTileRows, int kVectors>
+HWY_INLINE void add_rows(V (&sum)[kTileRows][kVectors], const float* HWY_RESTRICT a,
+                         std::int64_t step, const float* HWY_RESTRICT b, std::int64_t terms) {
+  const D d;
+  constexpr int kPointers = (kTileRows + 2) / 3;
+  const float* p[kPointers];
+#pragma GCC unroll 16
+  for (int i = 0; i < kPointers; ++i) p[i] = a + 3 * i * step;
+#pragma GCC unroll 2
+  for (std::int64_t k = 0; k < terms; ++k) {
+    V bk[kVectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) bk[j] = hn::LoadU(d, b + j * kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < kTileRows; ++i) {
+      const V ak = hn::Set(d, p[i / 3][i % 3 * step]);
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) sum[i][j] = hn::MulAdd(ak, bk[j], sum[i][j]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kPointers; ++i) ++p[i];
+    b += kCols;
+  }
+}
+
+// The same for rows that are side by side and terms that are `step` apart.
+template <int kTileRows, int kVectors>
+HWY_INLINE void add_columns(V (&sum)[kTileRows][kVectors], const float* HWY_RESTRICT a,
+                            std::int64_t step, const float* HWY_RESTRICT b, std::int64_t terms) {
+  const D d;
+#pragma GCC unroll 2
+  for (std::int64_t k = 0; k < terms; ++k) {
+    V bk[kVectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) bk[j] = hn::LoadU(d, b + j * kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < kTileRows; ++i) {
+      const V ak = hn::Set(d, a[i]);
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) sum[i][j] = hn::MulAdd(ak, bk[j], sum[i][j]);
+    }
+    a += step;
+    b += kCols;
+  }
+}
+
 template <int kTileRows, int kVectors, PanelLayout kLayout>
 void run_tile(const Tile& t) {
   const D d;
@@ -71,36 +138,21 @@ void run_tile(const Tile& t) {
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j) sum[i][j] = hn::Zero(d);
   }
-  const float* HWY_RESTRICT a = t.a;
-  const float* HWY_RESTRICT b = t.b;
-  constexpr std::int64_t kRowStep = kLayout == PanelLayout::rows ? kRowStride : 1;
-  constexpr std::int64_t kTermStep = kLayout == PanelLayout::rows ? 1 : kColumnStride;
-#pragma GCC unroll 2
-  for (std::int64_t k = 0; k < t.kc; ++k) {
-    V bk[kVectors];
-#pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j) bk[j] = hn::LoadU(d, b + j * kLanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < kTileRows; ++i) {
-      const V ak = hn::Set(d, a[i * kRowStep]);
-#pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) sum[i][j] = hn::MulAdd(ak, bk[j], sum[i][j]);
-    }
-    a += kTermStep;
-    b += kCols;
-  }
-#pragma GCC unroll 2
-  for (int j = 0; j < kVectors; ++j) {
-    const int left = t.cols - j * kLanes;
-    if (left >= kLanes) {
-#pragma GCC unroll 16
-      for (int i = 0; i < kTileRows; ++i) settle(t, sum[i][j], i, j * kLanes, Whole{});
-    } else if (left > 0) {
-      const Part part{hn::FirstN(d, static_cast<std::size_t>(left))};
-#pragma GCC unroll 16
-      for (int i = 0; i < kTileRows; ++i) settle(t, sum[i][j], i, j * kLanes, part);
+  const Segment* const end = t.segments + t.segment_count;
+  for (const Segment* s = t.segments; s != end; ++s) {
+    if constexpr (kLayout == PanelLayout::rows) {
+      add_rows<kTileRows, kVectors>(sum, t.a + s->a, t.a_step, t.b + s->term * kCols, s->terms);
+    } else {
+      add_columns<kTileRows, kVectors>(sum, t.a + s->a, t.a_step, t.b + s->term * kCols, s->terms);
     }
   }
+  HWY_ALIGN float block[kTileRows * kCols];
+#pragma GCC unroll 16
+  for (int i = 0; i < kTileRows; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) hn::Store(sum[i][j], d, block + i * kCols + j * kLanes);
+  }
+  settle_tile(t, block, kTileRows);
 }
 
 template <int kTileRows>
@@ -114,7 +166,7 @@ constexpr void fill(MicroKernels& table) {
 
 const MicroKernels& table() {
   static const MicroKernels kernels = [] {
-    MicroKernels made{kIsa, kRows, kCols, kColumnStride, {}};
+    MicroKernels made{kIsa, kRows, kCols, {}};
     fill<kRows>(made);
     return made;
   }();

@@ -4,20 +4,26 @@
 
 namespace soma::common {
 
-/// Terms of a contraction that are accumulated before the block sum is added to the total.
+/// Terms of a contraction that are accumulated before the block sum is added to
+/// the total.
 inline constexpr std::int64_t kBlock = 512;
 
-/// Floats between two rows of a packed A panel in row layout: one block and one cache line more, so
-/// that the rows of a panel do not fall into the same cache sets.
-inline constexpr std::int64_t kRowStride = kBlock + 16;
-
-/// How a packed A panel of up to `mr` rows and kc <= kBlock terms lies in memory.
+/// Where the left factors of a tile lie: row i, term k of a segment.
 enum class PanelLayout {
-  rows,     ///< element (i, k) at i * kRowStride + k: for sources that are contiguous in k
-  columns,  ///< element (i, k) at k * column_stride + i: for sources that are contiguous in i
+  rows,     ///< at i * a_step + k: contiguous in k
+  columns,  ///< at k * a_step + i: contiguous in i
 };
 
-/// What happens to the finished sums of a tile, in this order and each only if present.
+/// Consecutive terms of a block. A block may be made of several: the taps of a
+/// convolution, say.
+struct Segment {
+  std::int64_t a = 0;      ///< of its first left factors, in floats from Tile::a
+  std::int64_t term = 0;   ///< its first term within the block
+  std::int64_t terms = 0;  ///< how many
+};
+
+/// What happens to the finished sums of a tile, in this order and each only if
+/// present.
 struct TileFinish {
   const float* bias = nullptr;      ///< [cols]
   const float* residual = nullptr;  ///< [rows, cols], `residual_stride` floats between rows
@@ -30,12 +36,14 @@ struct TileFinish {
 
 /// One micro-kernel call: the block sums of a tile, added to its totals.
 struct Tile {
-  const float* a = nullptr;  ///< packed panel, see PanelLayout
-  const float* b = nullptr;  ///< packed panel [kc, nr]
-  std::int64_t kc = 0;       ///< 0..kBlock
-  int cols = 0;              ///< 1..nr
-  bool first = true;         ///< the totals start from +0, and `total` is not read
-  float* total = nullptr;    ///< [rows, cols], `total_stride` floats between rows
+  const float* a = nullptr;  ///< left factors, see PanelLayout and Segment
+  std::int64_t a_step = 0;
+  const float* b = nullptr;           ///< packed panel [terms of the block, nr]
+  const Segment* segments = nullptr;  ///< ascending; terms between them take no part
+  std::int64_t segment_count = 0;
+  int cols = 0;            ///< 1..nr
+  bool first = true;       ///< the totals start from +0, and `total` is not read
+  float* total = nullptr;  ///< [rows, cols], `total_stride` floats between rows
   std::int64_t total_stride = 0;
   const TileFinish* finish = nullptr;  ///< the last block: write finish->out instead of `total`
 };
@@ -48,8 +56,8 @@ struct MicroKernels {
   const char* isa;  ///< "avx2" or "avx512"
   int mr;           ///< most rows of a tile
   int nr;           ///< columns of a packed B panel, a multiple of 8
-  int column_stride;
-  /// [layout][rows][wide]: wide = 1 computes all nr columns, 0 the first half of them.
+  /// [layout][rows][wide]: wide = 1 computes all nr columns, 0 the first half
+  /// of them.
   Run run[2][kMaxRows + 1][2];
 
   Run select(PanelLayout layout, int rows, int cols) const {
@@ -57,7 +65,8 @@ struct MicroKernels {
   }
 };
 
-/// Those for this CPU, capped by the environment variable SOMA_ISA=avx2|avx512; chosen once.
+/// Those for this CPU, capped by the environment variable SOMA_ISA=avx2|avx512;
+/// chosen once.
 const MicroKernels& micro_kernels();
 
 }  // namespace soma::common

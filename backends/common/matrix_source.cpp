@@ -63,9 +63,8 @@ void MatrixRows::pack(std::int64_t m, int rows, std::int64_t k, std::int64_t kc,
     }
     return;
   }
-  const int step = micro_kernels().column_stride;
   for (std::int64_t j = 0; j < kc; ++j) {
-    copy_floats(a_ + (k + j) * stride_ + m, panel + j * step, rows);
+    copy_floats(a_ + (k + j) * stride_ + m, panel + j * kColumnStride, rows);
   }
 }
 

@@ -7,7 +7,8 @@ namespace soma::common {
 /// The direction in which a matrix is contiguous in memory.
 enum class Along {
   terms,  ///< along k: element (outer, k) at outer * stride + k
-  outer,  ///< along rows or columns of the product: element (outer, k) at k * stride + outer
+  outer,  ///< along rows or columns of the product: element (outer, k) at k *
+          ///< stride + outer
 };
 
 /// A matrix as the left operand.
@@ -39,9 +40,11 @@ class MatrixColumns final : public ColumnSource {
   Along along_;
 };
 
-/// Packs columns that are contiguous in k, column n at b + n * stride, into panel[kc, nr].
+/// Packs columns that are contiguous in k, column n at b + n * stride, into
+/// panel[kc, nr].
 void pack_transposed(const float* b, std::int64_t stride, int cols, std::int64_t kc, float* panel);
-/// Packs terms that are contiguous in n, term k at b + k * stride, into panel[kc, nr].
+/// Packs terms that are contiguous in n, term k at b + k * stride, into
+/// panel[kc, nr].
 void pack_contiguous(const float* b, std::int64_t stride, int cols, std::int64_t kc, float* panel);
 
 }  // namespace soma::common

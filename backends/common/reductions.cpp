@@ -8,7 +8,6 @@ namespace soma::common {
 namespace {
 
 using Lanes = math::F32x8;
-constexpr std::int64_t kRowBlock = 512;
 constexpr std::int64_t kColumnChunk = 32;
 
 // Sum over i in [0, n) of term(i), where term returns eight terms at once, +0 beyond n.
@@ -75,30 +74,36 @@ float canonical_squared_distance(const float* a, const float* b, std::int64_t n)
   });
 }
 
-std::size_t column_sums_bytes(std::int64_t rows, std::int64_t n) {
-  const std::int64_t blocks = (rows + kRowBlock - 1) / kRowBlock;
-  return static_cast<std::size_t>(blocks * n) * sizeof(float);
+void column_block_sums(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t cols,
+                       float* sums) {
+  for (std::int64_t c = 0; c < cols; c += kColumnChunk) {
+    sum_block(x + c, stride, rows, std::min(kColumnChunk, cols - c), sums + c);
+  }
 }
 
-void column_sums(const Parallel& parallel, int threads, const float* x, std::int64_t rows,
-                 std::int64_t n, bool accumulate, float* sums, float* workspace) {
-  const std::int64_t blocks = (rows + kRowBlock - 1) / kRowBlock;
+void add_block_sums(const float* by_block, std::int64_t blocks, std::int64_t cols, bool accumulate,
+                    float* sums) {
+  for (std::int64_t c = 0; c < cols; ++c) {
+    float total = 0;
+    for (std::int64_t block = 0; block < blocks; ++block) total += by_block[block * cols + c];
+    sums[c] = accumulate ? sums[c] + total : total;
+  }
+}
+
+void column_sums_by_block(const Parallel& parallel, int threads, const float* x, std::int64_t rows,
+                          std::int64_t n, float* by_block) {
   const std::int64_t chunks = (n + kColumnChunk - 1) / kColumnChunk;
-  // A piece of a block is 64 KiB; four of them are worth a worker.
+  // A chunk of a block is 64 KiB; four of them are worth a worker.
   constexpr std::int64_t kGrain = 4;
-  parallel.run(threads, blocks * chunks, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t count = column_blocks(rows) * chunks;
+  parallel.run(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t block = i / chunks, col = i % chunks * kColumnChunk;
       const std::int64_t row = block * kRowBlock;
       sum_block(x + row * n + col, n, std::min(kRowBlock, rows - row),
-                std::min(kColumnChunk, n - col), workspace + block * n + col);
+                std::min(kColumnChunk, n - col), by_block + block * n + col);
     }
   });
-  for (std::int64_t c = 0; c < n; ++c) {
-    float total = 0;
-    for (std::int64_t block = 0; block < blocks; ++block) total += workspace[block * n + c];
-    sums[c] = accumulate ? sums[c] + total : total;
-  }
 }
 
 }  // namespace soma::common

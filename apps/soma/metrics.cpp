@@ -15,10 +15,10 @@ constexpr const char* kEpochHeader =
 constexpr const char* kStepHeader = "step,train_loss";
 constexpr std::int64_t kRowsPerEpoch = 100;
 
+/// As many digits as bring the same number back.
 std::string text_of(double value) {
   char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::general, 9);
-  return {text, end.ptr};
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 std::string text_of(const std::optional<double>& value) { return value ? text_of(*value) : ""; }

@@ -58,9 +58,8 @@ TEST(Train, JsonHasAllKeysAndNothingElseIsOnStdout) {
   const json result = outcome.json();
   ASSERT_TRUE(result.is_object()) << outcome.out;
   std::vector<std::string> keys;
-  for (const auto& [key, value] : nlohmann::ordered_json::parse(outcome.out).items()) {
-    keys.push_back(key);
-  }
+  const auto ordered = nlohmann::ordered_json::parse(outcome.out);
+  for (const auto& [key, value] : ordered.items()) keys.push_back(key);
   EXPECT_EQ(keys, (std::vector<std::string>{"run", "model", "data", "backend", "numerics",
                                             "threads", "seed", "steps", "epochs", "train_loss",
                                             "test_loss", "test_accuracy", "seconds",

@@ -13,8 +13,10 @@ function(soma_add_plugin name)
   else()
     target_compile_definitions(${name} PRIVATE SOMA_PLUGIN_VERSION="0")
   endif()
-  # A plugin's own symbols bind to itself, also those of libraries linked statically into it.
-  target_link_options(${name} PRIVATE -Wl,--no-undefined -Wl,--exclude-libs,ALL)
+  # The entry point is all that leaves: also template code of the standard library binds within the plugin.
+  set(map ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/soma_plugin.map)
+  target_link_options(${name} PRIVATE -Wl,--version-script=${map})
+  set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${map})
 endfunction()
 
 # soma_add_own_plugin(NAME source...): a plugin that ships with Soma.

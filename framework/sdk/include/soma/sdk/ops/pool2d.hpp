@@ -35,6 +35,9 @@ struct Pool2d {
 
   Shape output_shape(const Shape& input) const {
     if (input.rank() != 4) throw ShapeError("pool2d: expected input [N,H,W,C], got " + input.str());
+    if (input[1] < 1 || input[2] < 1) {
+      throw ShapeError("pool2d: expected an image with pixels, got " + input.str());
+    }
     const auto [p, q] = window.output("pool2d", input[1], input[2], kernel_h, kernel_w);
     const std::int64_t reach_h = window.dilation_h * (kernel_h - 1) + 1;
     const std::int64_t reach_w = window.dilation_w * (kernel_w - 1) + 1;

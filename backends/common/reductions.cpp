@@ -106,4 +106,14 @@ void column_sums_by_block(const Parallel& parallel, int threads, const float* x,
   });
 }
 
+void column_sums(const Parallel& parallel, int threads, const float* x, std::int64_t rows,
+                 std::int64_t n, bool accumulate, float* sums, float* workspace) {
+  column_sums_by_block(parallel, threads, x, rows, n, workspace);
+  add_block_sums(workspace, column_blocks(rows), n, accumulate, sums);
+}
+
+std::size_t column_sums_bytes(std::int64_t rows, std::int64_t n) {
+  return static_cast<std::size_t>(column_blocks(rows) * n) * sizeof(float);
+}
+
 }  // namespace soma::common

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "parallel.hpp"
@@ -30,5 +31,11 @@ void add_block_sums(const float* by_block, std::int64_t blocks, std::int64_t col
 void column_sums_by_block(const Parallel& parallel, int threads, const float* x, std::int64_t rows,
                           std::int64_t n, float* by_block);
 inline std::int64_t column_blocks(std::int64_t rows) { return (rows + kRowBlock - 1) / kRowBlock; }
+
+/// Both together: sums[n] = column sums of x[rows, n]; with `accumulate` the old value plus the finished
+/// sum. `workspace` has column_sums_bytes(rows, n).
+void column_sums(const Parallel& parallel, int threads, const float* x, std::int64_t rows,
+                 std::int64_t n, bool accumulate, float* sums, float* workspace);
+std::size_t column_sums_bytes(std::int64_t rows, std::int64_t n);
 
 }  // namespace soma::common

@@ -25,6 +25,10 @@ double ulp(double y) {
   return std::isinf(size) ? 0 : std::ldexp(1.0, std::ilogb(size) - 23);
 }
 
+/// Half an ulp more than the functions promise of the rounded float64 result, since limits here are
+/// measured from the float64 result itself; 2.5 has room for it.
+constexpr double kTanhUlp = 1.5, kSigmoidUlp = 2.5;
+
 Expected expected_of(const Array& y) {
   Expected e;
   if (y.info.dtype == DType::i32) {
@@ -116,8 +120,8 @@ void pass_activation(Expected& e, const std::string& activation) {
   if (activation != "sigmoid" && activation != "tanh") return;  // relu keeps distances or less
   const bool sigmoid = activation == "sigmoid";
   for (std::size_t i = 0; i < e.value.size(); ++i) {
-    e.limit[i] =
-        e.limit[i] * (sigmoid ? 0.25 : 1.0) + (sigmoid ? 2.5 : 1.0) * ulp(e.value[i]) + kTiny;
+    e.limit[i] = e.limit[i] * (sigmoid ? 0.25 : 1.0) +
+                 (sigmoid ? kSigmoidUlp : kTanhUlp) * ulp(e.value[i]) + kTiny;
   }
 }
 
@@ -170,7 +174,7 @@ void bound_pointwise(const Op& op, const Operands& operands, Expected& e) {
     } else if (backward) {  // 4 ulp of a value at the lower end of its binade
       e.limit[i] = 8 * kU * y + kTiny * (1 + std::abs(grad[i]));
     } else {
-      e.limit[i] = (family == "tanh/1" ? 1.0 : 2.5) * ulp(y) + kTiny;
+      e.limit[i] = (family == "tanh/1" ? kTanhUlp : kSigmoidUlp) * ulp(y) + kTiny;
     }
   }
 }
@@ -229,6 +233,7 @@ void bound_mean(double n, double mean_limit, double mean_size, Fill fill, Expect
   const double rounding =
       fill == Fill::random ? std::min(gamma(n + 1), 4 * std::sqrt(n + 1) * kU) : gamma(n + 1);
   e.limit[0] = mean_limit + rounding * mean_size + kTiny;
+  e.magnitude[0] = n * mean_size;  // what the sum before the division may reach
 }
 
 void bound_cross_entropy(const Op& op, const Operands& operands, Fill fill,
@@ -266,6 +271,15 @@ void bound_squared_error(const Op& op, const Operands& operands, Fill fill, Expe
   }
 }
 
+/// An overflow in one result of an optimizer reaches the others of the same element.
+void share_magnitudes(std::vector<Expected>& result) {
+  for (std::size_t i = 0; i < result[0].magnitude.size(); ++i) {
+    double most = 0;
+    for (const Expected& e : result) most = std::max(most, e.magnitude[i]);
+    for (Expected& e : result) e.magnitude[i] = most;
+  }
+}
+
 /// 8u of the sums with absolute terms, which the op itself computes from absolute operands and a
 /// step of the other sign.
 void bound_sgd(const Oracle& oracle, const Op& op, const Operands& operands,
@@ -279,6 +293,7 @@ void bound_sgd(const Oracle& oracle, const Op& op, const Operands& operands,
       result[o].limit[i] = 8 * kU * result[o].magnitude[i] + 2 * kTiny;
     }
   }
+  share_magnitudes(result);
 }
 
 void bound_adam(const Oracle& oracle, const Op& op, const Operands& operands,
@@ -289,12 +304,16 @@ void bound_adam(const Oracle& oracle, const Op& op, const Operands& operands,
   const std::vector<double> w = doubles(operands.inputs[0]), scalars = doubles(operands.inputs[2]);
   for (std::size_t i = 0; i < w.size(); ++i) {
     const double step = scalars[0] * m[i] / (std::sqrt(result[2].value[i] * scalars[1]) + epsilon);
-    result[0].limit[i] = 8 * kU * (std::abs(w[i]) + step) + kTiny * (2 + scalars[0] / epsilon);
+    // Products with tiny moments underflow before the division by as little as epsilon.
+    const double underflow = kTiny * (1 + 2 * scalars[0]) / epsilon;
+    result[0].limit[i] = 8 * kU * (std::abs(w[i]) + step) + underflow + 2 * kTiny;
     result[1].limit[i] = 8 * kU * m[i] + 4 * kTiny;
     result[2].limit[i] = 8 * kU * v[i] + 4 * kTiny;
-    const double most = std::max({std::abs(w[i]), step, m[i], v[i]});
-    for (int o = 0; o < 3; ++o) result[static_cast<std::size_t>(o)].magnitude[i] = most;
+    result[0].magnitude[i] = std::abs(w[i]) + step;
+    result[1].magnitude[i] = m[i];
+    result[2].magnitude[i] = v[i];
   }
+  share_magnitudes(result);
 }
 
 std::string describe(std::size_t output, std::size_t i, float got, double value, double limit) {

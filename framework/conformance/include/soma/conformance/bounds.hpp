@@ -19,7 +19,7 @@ struct Expected {
 ///   contractions   T1 with K = the terms that take part, counted by the oracle on ones, plus one
 ///                  rounding for each of bias, residual and old value; with Fill::random also T2
 ///   relu, max-pool forward   equality;  add   half an ulp
-///   sigmoid, tanh  2.5 and 1 ulp, their backward 4 ulp
+///   sigmoid, tanh  2.5 and 1.5 ulp (1 from the rounded result), their backward 4 ulp
 ///   pools          gamma of the window's taps
 ///   softmax, losses, optimizers   as stated there, momenta with the terms' absolute values
 /// The inputs of contractions may hold NaN or Inf: the limit is then meaningless where `value` is

@@ -19,15 +19,16 @@ class DataWeights final : public ColumnSource {
  public:
   DataWeights(const float* weight, const ConvSizes& z)
       : weight_(weight), outputs_(z.k_in_group()), channels_(z.c_in_group()), taps_(z.taps()) {}
-  void pack(std::int64_t n, int cols, std::int64_t k, std::int64_t kc,
-            float* panel) const override {
+  void pack(std::int64_t n, std::int64_t cols, std::int64_t k, std::int64_t kc, float* panels,
+            std::int64_t panel_stride) const override {
     const int nr = micro_kernels().nr;
     std::int64_t tap = k / outputs_, output = k % outputs_;
     while (kc > 0) {
       const std::int64_t run = std::min(kc, outputs_ - output);
       const std::int64_t stride = taps_ * channels_;
-      pack_contiguous(weight_ + output * stride + tap * channels_ + n, stride, cols, run, panel);
-      panel += run * nr;
+      pack_contiguous(weight_ + output * stride + tap * channels_ + n, stride, cols, run, panels,
+                      panel_stride);
+      panels += run * nr;
       kc -= run;
       output = 0;
       ++tap;

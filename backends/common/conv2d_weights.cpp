@@ -197,11 +197,8 @@ void ConvWeights::add_block(std::int64_t block, const float* source, const Runs&
   for (std::int64_t p0 = panel_begin; p0 < panel_end; p0 += group) {
     const std::int64_t p1 = std::min(p0 + group, panel_end);
     float* b = scratch().b;
-    for (std::int64_t p = p0; p < p1; ++p) {
-      pack_contiguous(grad + block * kBlock * z_.k + p * nr, z_.k,
-                      static_cast<int>(std::min(nr, outputs_ - p * nr)), block_pixels(block),
-                      b + (p - p0) * kBlock * nr);
-    }
+    pack_contiguous(grad + block * kBlock * z_.k + p0 * nr, z_.k,
+                    std::min(p1 * nr, outputs_) - p0 * nr, block_pixels(block), b, kBlock * nr);
     for (std::int64_t t = tile_begin; t < tile_end; ++t) {
       const RowTile& rows = tiles_[static_cast<std::size_t>(t)];
       for (std::int64_t p = p0; p < p1; ++p) {

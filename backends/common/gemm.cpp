@@ -17,8 +17,8 @@ Scratch& scratch() {
   return mine;
 }
 
-// Row panels [row_begin, row_end) and column panels [col_begin, col_end) of the
-// output, and the blocks that are summed into it.
+// Row panels [row_begin, row_end) and column panels [col_begin, col_end) of the output, and the
+// blocks that are summed into it.
 struct Gemm::Region {
   std::int64_t row_begin, row_end, col_begin, col_end, block_begin, block_end;
 };
@@ -27,8 +27,7 @@ Gemm::Gemm(std::int64_t m, std::int64_t n, std::int64_t k, Schedule schedule, bo
     : m_(m), n_(n), k_(k), schedule_(schedule), accumulate_(accumulate) {}
 
 Gemm::Schedule Gemm::choose(std::int64_t m) {
-  // A packed b travels to memory and back; that is hidden when each panel
-  // serves this many rows.
+  // A packed b travels to memory and back; that is hidden when each panel serves this many rows.
   return m >= 256 ? Schedule::shared_b : Schedule::private_b;
 }
 
@@ -45,9 +44,8 @@ bool Gemm::is_small() const {
   return static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_) < kSmall;
 }
 
-const float* Gemm::panel(const float* packed, std::int64_t block, std::int64_t panel) const {
-  return packed +
-         (block * kBlock * column_panels() + panel * block_terms(block)) * micro_kernels().nr;
+std::int64_t Gemm::panel_offset(std::int64_t block, std::int64_t panel) const {
+  return (block * kBlock * column_panels() + panel * block_terms(block)) * micro_kernels().nr;
 }
 
 std::size_t Gemm::pack_bytes() const {
@@ -68,17 +66,16 @@ void Gemm::pack_b(const Parallel& parallel, int threads, const ColumnSource& b,
                   float* packed) const {
   const std::int64_t nr = micro_kernels().nr, panels = column_panels();
   if (k_ == 0 || panels == 0) return;
-  constexpr std::int64_t kGrain = 4;  // panels of a block: 64 to 256 KiB
-  parallel.run(is_small() ? 1 : threads, blocks() * panels, kGrain,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   const std::int64_t block = i / panels, panel = i % panels;
-                   const std::int64_t kc = block_terms(block);
-                   b.pack(panel * nr, static_cast<int>(std::min(nr, n_ - panel * nr)),
-                          block * kBlock, kc,
-                          const_cast<float*>(this->panel(packed, block, panel)));
-                 }
-               });
+  constexpr std::int64_t kPanels = 4;  // of a block: 64 to 256 KiB a piece
+  const std::int64_t chunks = ceil_div(panels, kPanels);
+  if (is_small()) threads = 1;
+  parallel.run(threads, blocks() * chunks, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t block = i / chunks, first = i % chunks * kPanels, kc = block_terms(block);
+      const std::int64_t cols = std::min(kPanels * nr, n_ - first * nr);
+      b.pack(first * nr, cols, block * kBlock, kc, packed + panel_offset(block, first), kc * nr);
+    }
+  });
 }
 
 void Gemm::run(const Parallel& parallel, int threads, const RowSource& a, const ColumnSource& b,
@@ -98,8 +95,7 @@ void Gemm::run(const Parallel& parallel, int threads, const RowSource& a, const 
   const std::int64_t tasks = threads == 1 ? 1 : threads * kTasksPerThread;
   std::int64_t row_tasks = 1, col_tasks = 1;
   if (packed != nullptr) {
-    // Long row ranges reuse b from L2; columns are cut where there are few
-    // rows.
+    // Long row ranges reuse b from L2; columns are cut where there are few rows.
     row_tasks = std::clamp<std::int64_t>(rows / 4, 1, tasks);
     col_tasks = std::clamp<std::int64_t>(ceil_div(tasks, row_tasks), 1, cols);
   } else {
@@ -120,69 +116,55 @@ void Gemm::run_region(const Region& region, const RowSource& a, const ColumnSour
                       const float* packed, const Product& product, float* totals) const {
   const MicroKernels& micro = micro_kernels();
   const std::int64_t nr = micro.nr, row_panel_count = row_panels();
-  const std::int64_t group = kColumnScratch / (kBlock * nr);
+  // As many column panels as stay in cache while the rows pass by.
+  const std::int64_t panel_stride = std::clamp<std::int64_t>(k_, 1, kBlock) * nr;
+  const std::int64_t group = kColumnScratch / panel_stride;
   const std::int64_t step = packed != nullptr ? region.col_end - region.col_begin : group;
-  const PanelLayout layout = a.layout();
+  constexpr std::int64_t kFewPanels = 4;  // a row panel that is read so rarely is not worth packing
+  const bool few = region.col_end - region.col_begin <= kFewPanels;
   Scratch& mine = scratch();
-  const TileFinish& whole = product.finish;
-  // Totals live in the output itself until it is finished, unless its old value
-  // is still needed.
-  const bool apart = whole.accumulate && region.block_end - region.block_begin > 1;
-  float* const total = apart ? totals : whole.out;
-  const std::int64_t total_stride = apart ? n_ : whole.out_stride;
+  // Totals live in the output itself until it is finished, unless its old value is still needed.
+  const bool apart = product.finish.accumulate && region.block_end - region.block_begin > 1;
+  Tile tile;
+  tile.segment_count = 1;
+  tile.total_stride = apart ? n_ : product.finish.out_stride;
+  float* const total = apart ? totals : product.finish.out;
 
   for (std::int64_t c0 = region.col_begin; c0 < region.col_end; c0 += step) {
     const std::int64_t c1 = std::min(c0 + step, region.col_end);
     for (std::int64_t block = region.block_begin; block < region.block_end; ++block) {
-      const std::int64_t kc = block_terms(block);
+      const std::int64_t k = block * kBlock, kc = block_terms(block);
       if (packed == nullptr) {
-        for (std::int64_t c = c0; c < c1; ++c) {
-          b.pack(c * nr, static_cast<int>(std::min(nr, n_ - c * nr)), block * kBlock, kc,
-                 mine.b + (c - c0) * kBlock * nr);
-        }
+        b.pack(c0 * nr, std::min(c1 * nr, n_) - c0 * nr, k, kc, mine.b, panel_stride);
       }
       const Segment whole_block{0, 0, kc};
+      tile.segments = &whole_block;
+      tile.first = block == region.block_begin;
       const bool last = block + 1 == region.block_end;
       for (std::int64_t r0 = region.row_begin; r0 < region.row_end; r0 += kPanelsPerChunk) {
         const std::int64_t r1 = std::min(r0 + kPanelsPerChunk, region.row_end);
+        const float* panels[kPanelsPerChunk];
+        tile.a_step = a.layout() == PanelLayout::rows ? kRowStride : kColumnStride;
         for (std::int64_t r = r0; r < r1; ++r) {
           const std::int64_t m = cut(m_, row_panel_count, r);
-          a.pack(m, static_cast<int>(cut(m_, row_panel_count, r + 1) - m), block * kBlock, kc,
-                 mine.a + (r - r0) * kPanelFloats);
+          const float*& panel = panels[r - r0];
+          panel = few ? a.in_place(m, k, &tile.a_step) : nullptr;
+          if (panel != nullptr) continue;
+          float* to = mine.a + (r - r0) * kPanelFloats;
+          a.pack(m, static_cast<int>(cut(m_, row_panel_count, r + 1) - m), k, kc, to);
+          panel = to;
         }
         for (std::int64_t g = c0; g < c1; g += group) {
-          const std::int64_t g_end = std::min(g + group, c1);
           for (std::int64_t r = r0; r < r1; ++r) {
             const std::int64_t m = cut(m_, row_panel_count, r);
             const int rows = static_cast<int>(cut(m_, row_panel_count, r + 1) - m);
-            for (std::int64_t c = g; c < g_end; ++c) {
-              const std::int64_t n = c * nr;
-              const int cols = static_cast<int>(std::min(nr, n_ - n));
-              TileFinish finish = whole;
-              finish.out = whole.out + m * whole.out_stride + n;
-              if (whole.bias != nullptr) finish.bias = whole.bias + n;
-              if (whole.residual != nullptr) {
-                finish.residual = whole.residual + m * whole.residual_stride + n;
-              }
-              Tile tile;
-              tile.a = mine.a + (r - r0) * kPanelFloats;
-              tile.b =
-                  packed != nullptr ? panel(packed, block, c) : mine.b + (c - c0) * kBlock * nr;
-              tile.a_step = layout == PanelLayout::rows ? kRowStride : kColumnStride;
-              tile.segments = &whole_block;
-              tile.segment_count = 1;
-              tile.cols = cols;
-              tile.first = block == region.block_begin;
-              tile.total = total + m * total_stride + n;
-              tile.total_stride = total_stride;
-              tile.finish = last ? &finish : nullptr;
-              micro.select(layout, rows, cols)(tile);
-              if (last && product.activation != nullptr) {
-                for (int i = 0; i < rows; ++i) {
-                  float* y = finish.out + i * finish.out_stride;
-                  product.activation(y, y, cols);
-                }
-              }
+            tile.a = panels[r - r0];
+            for (std::int64_t c = g; c < std::min(g + group, c1); ++c) {
+              tile.b = packed != nullptr ? packed + panel_offset(block, c)
+                                         : mine.b + (c - c0) * panel_stride;
+              tile.cols = static_cast<int>(std::min(nr, n_ - c * nr));
+              tile.total = total + m * tile.total_stride + c * nr;
+              run_tile(tile, a.layout(), m, rows, c * nr, last, product);
             }
           }
         }
@@ -191,13 +173,30 @@ void Gemm::run_region(const Region& region, const RowSource& a, const ColumnSour
   }
 }
 
+// The tile at row m, column n; after the last block it is finished.
+void Gemm::run_tile(Tile tile, PanelLayout layout, std::int64_t m, int rows, std::int64_t n,
+                    bool last, const Product& product) {
+  const auto run = micro_kernels().select(layout, rows, tile.cols);
+  if (!last) return run(tile);
+  TileFinish finish = product.finish;
+  finish.out += m * finish.out_stride + n;
+  if (finish.bias != nullptr) finish.bias += n;
+  if (finish.residual != nullptr) finish.residual += m * finish.residual_stride + n;
+  tile.finish = &finish;
+  run(tile);
+  if (product.activation == nullptr) return;
+  for (int i = 0; i < rows; ++i) {
+    float* y = finish.out + i * finish.out_stride;
+    product.activation(y, y, tile.cols);
+  }
+}
+
 void Gemm::run_split(const Parallel& parallel, int threads, const RowSource& a,
                      const ColumnSource& b, const Product& product, float* sums) const {
   const std::int64_t size = m_ * n_, count = blocks();
   for (std::int64_t first = 0; first < count; first += kBlocksPerRound) {
     const std::int64_t end_of_round = std::min(first + kBlocksPerRound, count);
-    // In later rounds slot 0 holds the total so far, so its block is added to
-    // it.
+    // In later rounds slot 0 holds the total so far, so its block is added to it.
     parallel.run(threads, end_of_round - first, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         Product part;

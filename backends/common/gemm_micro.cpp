@@ -3,9 +3,9 @@
 #include <cstdlib>
 #include <string_view>
 
-// Compiled once per instruction set. Only targets with a fused MulAdd may take
-// part: a separate multiply and add would change the bits (hence no SSE), and
-// AVX-512 variants beyond AVX3 add nothing.
+// Compiled once per instruction set. Only targets with a fused MulAdd may take part: a separate
+// multiply and add would change the bits (hence no SSE), and AVX-512 variants beyond AVX3 add
+// nothing.
 #define HWY_DISABLED_TARGETS (~(HWY_AVX2 | HWY_AVX3))
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "gemm_micro.cpp"
@@ -17,8 +17,8 @@ namespace soma::common {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// 2 vectors wide and as tall as the registers allow: 14*2 sums + 2 of B + 1
-// broadcast of 32, or 6*2 + 2 + 1 of 16.
+// 2 vectors wide and as tall as the registers allow: 14*2 sums + 2 of B + 1 broadcast of 32, or 6*2
+// + 2 + 1 of 16.
 #if HWY_TARGET <= HWY_AVX3
 constexpr int kRows = 14;
 constexpr const char* kIsa = "avx512";
@@ -42,8 +42,7 @@ struct Part {
   HWY_INLINE void store(V v, float* p) const { hn::BlendedStore(v, mask, D(), p); }
 };
 
-// Adds one vector of block sums to its total and finishes it after the last
-// block.
+// Adds one vector of block sums to its total and finishes it after the last block.
 template <class Access>
 HWY_INLINE void settle(const Tile& t, V block, int row, int col, const Access& access) {
   float* total = t.total + row * t.total_stride + col;
@@ -61,8 +60,8 @@ HWY_INLINE void settle(const Tile& t, V block, int row, int col, const Access& a
   access.store(v, out);
 }
 
-// The block sums of `rows` rows, kCols apart. One function for all tiles: it is
-// entered once per tile and keeps them small.
+// The block sums of `rows` rows, kCols apart. One function for all tiles: it is entered once per
+// tile and keeps them small.
 HWY_NOINLINE void settle_tile(const Tile& t, const float* block, int rows) {
   const D d;
   for (int col = 0; col < t.cols; col += kLanes) {
@@ -80,9 +79,9 @@ HWY_NOINLINE void settle_tile(const Tile& t, const float* block, int rows) {
   }
 }
 
-// Adds a[i] * b for the rows of a tile, whose a are `step` apart. Three rows
-// share a pointer, which x86 addresses as base, base + step and base + 2 *
-// step; more pointers would not fit the registers.
+// Adds a[i] * b for the rows of a tile, whose a are `step` apart. Three rows share a pointer, which
+// x86 addresses as base, base + step and base + 2 * step; more pointers would not fit the
+// registers.
 template <int kTileRows, int kVectors>
 HWY_INLINE void add_rows(V (&sum)[kTileRows][kVectors], const float* HWY_RESTRICT a,
                          std::int64_t step, const float* HWY_RESTRICT b, std::int64_t terms) {

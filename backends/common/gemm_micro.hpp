@@ -4,8 +4,7 @@
 
 namespace soma::common {
 
-/// Terms of a contraction that are accumulated before the block sum is added to
-/// the total.
+/// Terms of a contraction that are accumulated before the block sum is added to the total.
 inline constexpr std::int64_t kBlock = 512;
 
 /// Where the left factors of a tile lie: row i, term k of a segment.
@@ -14,16 +13,14 @@ enum class PanelLayout {
   columns,  ///< at k * a_step + i: contiguous in i
 };
 
-/// Consecutive terms of a block. A block may be made of several: the taps of a
-/// convolution, say.
+/// Consecutive terms of a block. A block may be made of several: the taps of a convolution, say.
 struct Segment {
   std::int64_t a = 0;      ///< of its first left factors, in floats from Tile::a
   std::int64_t term = 0;   ///< its first term within the block
   std::int64_t terms = 0;  ///< how many
 };
 
-/// What happens to the finished sums of a tile, in this order and each only if
-/// present.
+/// What happens to the finished sums of a tile, in this order and each only if present.
 struct TileFinish {
   const float* bias = nullptr;      ///< [cols]
   const float* residual = nullptr;  ///< [rows, cols], `residual_stride` floats between rows
@@ -56,8 +53,7 @@ struct MicroKernels {
   const char* isa;  ///< "avx2" or "avx512"
   int mr;           ///< most rows of a tile
   int nr;           ///< columns of a packed B panel, a multiple of 8
-  /// [layout][rows][wide]: wide = 1 computes all nr columns, 0 the first half
-  /// of them.
+  /// [layout][rows][wide]: wide = 1 computes all nr columns, 0 the first half of them.
   Run run[2][kMaxRows + 1][2];
 
   Run select(PanelLayout layout, int rows, int cols) const {
@@ -65,8 +61,7 @@ struct MicroKernels {
   }
 };
 
-/// Those for this CPU, capped by the environment variable SOMA_ISA=avx2|avx512;
-/// chosen once.
+/// Those for this CPU, capped by the environment variable SOMA_ISA=avx2|avx512; chosen once.
 const MicroKernels& micro_kernels();
 
 }  // namespace soma::common

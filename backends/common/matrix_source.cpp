@@ -29,27 +29,40 @@ void transpose8(const float* from, std::int64_t from_stride, float* to, std::int
 
 }  // namespace
 
-void pack_contiguous(const float* b, std::int64_t stride, int cols, std::int64_t kc, float* panel) {
-  const int nr = micro_kernels().nr;
+void pack_contiguous(const float* b, std::int64_t stride, std::int64_t cols, std::int64_t kc,
+                     float* panels, std::int64_t panel_stride) {
+  const std::int64_t nr = micro_kernels().nr, last = cols / nr * nr;
+  // Term by term through all panels: long reads, where single panels would jump from page to page.
   for (std::int64_t j = 0; j < kc; ++j) {
-    copy_floats(b + j * stride, panel + j * nr, cols);
-    zero_floats(panel + j * nr + cols, nr - cols);
+    const float* from = b + j * stride;
+    float* to = panels + j * nr;
+    for (std::int64_t c = 0; c < last; c += nr, to += panel_stride) {
+      for (std::int64_t i = 0; i < nr; i += 8) {
+        _mm256_storeu_ps(to + i, _mm256_loadu_ps(from + c + i));
+      }
+    }
+    if (last < cols) {
+      copy_floats(from + last, to, cols - last);
+      zero_floats(to + (cols - last), nr - (cols - last));
+    }
   }
 }
 
-void pack_transposed(const float* b, std::int64_t stride, int cols, std::int64_t kc, float* panel) {
-  const int nr = micro_kernels().nr;
-  const std::int64_t whole_terms = kc / 8 * 8;
-  for (int i = 0; i < nr; i += 8) {
-    const float* from = b + i * stride;
-    const int tile_cols = std::clamp(cols - i, 0, 8);
-    std::int64_t j = 0;
-    if (tile_cols == 8) {
-      for (; j < whole_terms; j += 8) transpose8(from + j, stride, panel + j * nr + i, nr);
-    }
-    for (; j < kc; ++j) {
-      for (int c = 0; c < 8; ++c) {
-        panel[j * nr + i + c] = c < tile_cols ? from[c * stride + j] : 0.0f;
+void pack_transposed(const float* b, std::int64_t stride, std::int64_t cols, std::int64_t kc,
+                     float* panels, std::int64_t panel_stride) {
+  const std::int64_t nr = micro_kernels().nr, whole_terms = kc / 8 * 8;
+  for (std::int64_t n = 0; n < cols; n += nr, panels += panel_stride) {
+    for (std::int64_t i = 0; i < nr; i += 8) {
+      const float* from = b + (n + i) * stride;
+      const std::int64_t tile_cols = std::clamp<std::int64_t>(cols - n - i, 0, 8);
+      std::int64_t j = 0;
+      if (tile_cols == 8) {
+        for (; j < whole_terms; j += 8) transpose8(from + j, stride, panels + j * nr + i, nr);
+      }
+      for (; j < kc; ++j) {
+        for (std::int64_t c = 0; c < 8; ++c) {
+          panels[j * nr + i + c] = c < tile_cols ? from[c * stride + j] : 0.0f;
+        }
       }
     }
   }
@@ -68,12 +81,21 @@ void MatrixRows::pack(std::int64_t m, int rows, std::int64_t k, std::int64_t kc,
   }
 }
 
-void MatrixColumns::pack(std::int64_t n, int cols, std::int64_t k, std::int64_t kc,
-                         float* panel) const {
+const float* MatrixRows::in_place(std::int64_t m, std::int64_t k, std::int64_t* step) const {
+  // Rows a power of two apart compete for the same cache sets, and terms far apart touch a cache
+  // line each.
+  const bool suits = along_ == Along::terms ? stride_ % 128 != 0 : stride_ <= 32;
+  if (!suits) return nullptr;
+  *step = stride_;
+  return along_ == Along::terms ? a_ + m * stride_ + k : a_ + k * stride_ + m;
+}
+
+void MatrixColumns::pack(std::int64_t n, std::int64_t cols, std::int64_t k, std::int64_t kc,
+                         float* panels, std::int64_t panel_stride) const {
   if (along_ == Along::terms) {
-    pack_transposed(b_ + n * stride_ + k, stride_, cols, kc, panel);
+    pack_transposed(b_ + n * stride_ + k, stride_, cols, kc, panels, panel_stride);
   } else {
-    pack_contiguous(b_ + k * stride_ + n, stride_, cols, kc, panel);
+    pack_contiguous(b_ + k * stride_ + n, stride_, cols, kc, panels, panel_stride);
   }
 }
 

@@ -20,6 +20,7 @@ class MatrixRows final : public RowSource {
     return along_ == Along::terms ? PanelLayout::rows : PanelLayout::columns;
   }
   void pack(std::int64_t m, int rows, std::int64_t k, std::int64_t kc, float* panel) const override;
+  const float* in_place(std::int64_t m, std::int64_t k, std::int64_t* step) const override;
 
  private:
   const float* a_;
@@ -32,7 +33,8 @@ class MatrixColumns final : public ColumnSource {
  public:
   MatrixColumns(const float* b, std::int64_t stride, Along along)
       : b_(b), stride_(stride), along_(along) {}
-  void pack(std::int64_t n, int cols, std::int64_t k, std::int64_t kc, float* panel) const override;
+  void pack(std::int64_t n, std::int64_t cols, std::int64_t k, std::int64_t kc, float* panels,
+            std::int64_t panel_stride) const override;
 
  private:
   const float* b_;
@@ -40,11 +42,11 @@ class MatrixColumns final : public ColumnSource {
   Along along_;
 };
 
-/// Packs columns that are contiguous in k, column n at b + n * stride, into
-/// panel[kc, nr].
-void pack_transposed(const float* b, std::int64_t stride, int cols, std::int64_t kc, float* panel);
-/// Packs terms that are contiguous in n, term k at b + k * stride, into
-/// panel[kc, nr].
-void pack_contiguous(const float* b, std::int64_t stride, int cols, std::int64_t kc, float* panel);
+/// Packs columns that are contiguous in k, column n at b + n * stride, as ColumnSource::pack does.
+void pack_transposed(const float* b, std::int64_t stride, std::int64_t cols, std::int64_t kc,
+                     float* panels, std::int64_t panel_stride);
+/// Packs terms that are contiguous in n, term k at b + k * stride, as ColumnSource::pack does.
+void pack_contiguous(const float* b, std::int64_t stride, std::int64_t cols, std::int64_t kc,
+                     float* panels, std::int64_t panel_stride);
 
 }  // namespace soma::common

@@ -40,8 +40,22 @@ Verdict ask(const soma::Backend& backend, const soma::Op& op) {
     const bool exact = kernel.info().exactness == soma::Exactness::exact;
     return {exact ? "exact" : "bounded", kernel.info().implementation, ""};
   } catch (const soma::Error& e) {
-    return {"", "", e.what()};
+    // The backend's bare reason reads better in a table than a message that repeats backend and op.
+    std::string why;
+    return {"", "", backend.supports(op, &why) ? e.what() : why};
   }
+}
+
+/// One verdict for each example op. A backend may lack a whole class of numerics.
+std::vector<Verdict> ask_all(const std::string& name, Numerics numerics) {
+  std::vector<Verdict> verdicts;
+  try {
+    const soma::Backend backend = soma::backend(name, {.numerics = numerics});
+    for (const soma::Op& op : soma::example_ops()) verdicts.push_back(ask(backend, op));
+  } catch (const soma::Error& e) {
+    verdicts.assign(soma::example_ops().size(), Verdict{"", "", e.what()});
+  }
+  return verdicts;
 }
 
 BackendReport report_on(const std::string& name, bool with_ops) {
@@ -54,9 +68,11 @@ BackendReport report_on(const std::string& name, bool with_ops) {
     report.runtime = fast.runtime();
     report.path = fast.path().string();
     if (!with_ops) return report;
-    const soma::Backend exact = soma::backend(name, {.numerics = Numerics::exact});
-    for (const soma::Op& op : soma::example_ops()) {
-      report.ops.push_back({op.id, ask(fast, op), ask(exact, op)});
+    const std::vector<Verdict> under_exact = ask_all(name, Numerics::exact);
+    const std::vector<Verdict> under_fast = ask_all(name, Numerics::fast);
+    const std::vector<soma::Op> ops = soma::example_ops();
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      report.ops.push_back({ops[i].id, under_fast[i], under_exact[i]});
     }
   } catch (const soma::Error& e) {
     report.status = "rejected";
@@ -130,20 +146,17 @@ void print_ops(const BackendReport& report) {
 
 void print_text(const std::vector<BackendReport>& all, bool with_ops) {
   Table table({{"backend"}, {"status"}, {"loops"}, {"what"}});
-  bool any_rejected = false;
+  std::string rejected;
   for (const BackendReport& report : all) {
-    const bool ready = report.status == "ready";
-    any_rejected |= !ready;
-    table.add({report.name, report.status, report.runtime.empty() ? "-" : report.runtime,
-               ready ? report.summary : report.code + ": " + report.reason});
-  }
-  table.print(std::cout);
-  if (any_rejected) {
-    std::cout << "\nRejected files\n";
-    for (const BackendReport& report : all) {
-      if (report.status != "ready") std::cout << "  " << report.path << "\n";
+    if (report.status == "ready") {
+      table.add({report.name, report.status, report.runtime, report.summary});
+    } else {
+      rejected += "  " + (report.path.empty() ? report.name : report.path) + "\n    " +
+                  report.code + ": " + report.reason + "\n";
     }
   }
+  table.print(std::cout);
+  if (!rejected.empty()) std::cout << "\nRejected files\n" << rejected;
   if (!with_ops) return;
   for (const BackendReport& report : all) {
     if (!report.ops.empty()) print_ops(report);

@@ -78,10 +78,15 @@ Rejection check_instruction_set(Candidate& candidate) {
 
 Rejection fp_changed(const char* when, const FpControl& before, const FpControl& after) {
   char text[160];
-  std::snprintf(text, sizeof text,
-                "%s changed the floating-point environment (MXCSR from %04x to %04x, x87 control "
-                "word from %04x to %04x)",
-                when, before.mxcsr, after.mxcsr, before.x87, after.x87);
+  if (after.mxcsr != before.mxcsr) {
+    std::snprintf(text, sizeof text,
+                  "%s changed the floating-point environment (MXCSR from %04x to %04x)", when,
+                  before.mxcsr, after.mxcsr);
+  } else {
+    std::snprintf(text, sizeof text,
+                  "%s changed the floating-point environment (x87 control word from %04x to %04x)",
+                  when, before.x87, after.x87);
+  }
   constexpr std::uint32_t kFlushes = 0x8040;  // FTZ and DAZ
   const bool flushes = (after.mxcsr & ~before.mxcsr & kFlushes) != 0;
   return {"fp_environment",

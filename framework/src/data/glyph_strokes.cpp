@@ -50,8 +50,8 @@ const std::array<std::vector<Way>, 10>& all_ways() {
           {.4f, .06f}}}}},
       // 1: a line; with a flag; with flag and base
       {{{kStraight, {{.5f, .0f}, {.5f, 1.f}}}},
-       {{kStraight, {{.22f, .22f}, {.55f, .0f}, {.55f, 1.f}}}},
-       {{kStraight, {{.25f, .2f}, {.52f, .0f}, {.52f, 1.f}}},
+       {{kStraight, {{.3f, .2f}, {.55f, .0f}, {.55f, 1.f}}}},
+       {{kStraight, {{.28f, .18f}, {.52f, .0f}, {.52f, 1.f}}},
         {kStraight, {{.22f, 1.f}, {.82f, 1.f}}}}},
       // 2: flat base; loop below; wavy base
       {{{kCurved,

@@ -48,10 +48,10 @@ class Random {
 class Placement {
  public:
   explicit Placement(Random& random) {
-    const float width = 14.0f * random.uniform(0.65f, 1.2f);
+    const float width = 14.0f * random.uniform(0.7f, 1.2f);
     const float height = 20.0f * random.uniform(0.75f, 1.08f);
     const float slant = random.uniform(-0.3f, 0.3f);
-    const float t = random.uniform(-0.14f, 0.14f);  // tangent of half the angle: up to 16 degrees
+    const float t = random.uniform(-0.12f, 0.12f);  // tangent of half the angle: up to 14 degrees
     const float cosine = (1 - t * t) / (1 + t * t), sine = 2 * t / (1 + t * t);
     xx_ = cosine * width;
     xy_ = (-cosine * slant - sine) * height;
@@ -59,7 +59,7 @@ class Placement {
     yy_ = (cosine - sine * slant) * height;
     dx_ = 13.5f + random.uniform(-2.5f, 2.5f);
     dy_ = 13.5f + random.uniform(-2.0f, 2.0f);
-    for (auto& knot : knots_) knot = {random.normal(1.0f), random.normal(1.0f)};
+    for (auto& knot : knots_) knot = {random.normal(0.8f), random.normal(0.8f)};
   }
 
   Point operator()(Point p) const {
@@ -133,7 +133,7 @@ void draw_digit(int digit, const Placement& place, Random& random, Canvas& canva
   for (Stroke stroke :
        ways[static_cast<std::size_t>(random.below(static_cast<int>(ways.size())))]) {
     for (Point& p : stroke.points) {
-      p = {p.x + random.normal(0.04f), p.y + random.normal(0.035f)};
+      p = {p.x + random.normal(0.035f), p.y + random.normal(0.035f)};
     }
     line.clear();
     flatten(stroke, line);
@@ -150,7 +150,7 @@ void draw_mark(Random& random, Canvas& canvas) {
 
 void draw_image(int digit, Random random, std::uint8_t* pixels) {
   const Placement place(random);
-  const float radius = random.uniform(0.5f, 1.7f), edge = random.uniform(0.8f, 1.6f);
+  const float radius = random.uniform(0.6f, 1.7f), edge = random.uniform(0.8f, 1.6f);
   constexpr float kMarkRadius = 0.4f;
   Canvas digit_canvas(radius + edge), mark_canvas(kMarkRadius + edge);
   draw_digit(digit, place, random, digit_canvas);

@@ -47,8 +47,8 @@ TEST(Glyphs, AreTheSameBytesEverywhere) {
   EXPECT_EQ(data.train.sample_shape(), (soma::Shape{28, 28, 1}));
   EXPECT_EQ(data.train.classes(), 10);
   EXPECT_EQ(data.train.sha256(),
-            "459e965d685f4ef9f864089e1142b501561aa5c1965325d0a5e194247b87b3a2");
-  EXPECT_EQ(data.test.sha256(), "8a4afa41b28b2b2c89cfa579bfcabbd00fe781d79d4f8279f5bbfe216461b1c8");
+            "5f4fde5212ed78207f49e8eb07bd7334a3feb4ac4c88a418b4620e486cccf016");
+  EXPECT_EQ(data.test.sha256(), "b0a8a87094ee7e21e11dd2e81a10d4a290ddb645e19189e3957cd51df6889f6d");
 }
 
 TEST(Glyphs, FollowTheSeed) {
@@ -118,7 +118,8 @@ TEST(Iris, FollowsTheSeed) {
 /// known facts: each feature's least and largest value.
 TEST(Iris, HoldsTheRowsOfTheTable) {
   const char* folder = std::getenv("SOMA_DATA");
-  if (folder == nullptr) GTEST_SKIP() << "SOMA_DATA is not set, so there is no iris.csv to compare";
+  if (folder == nullptr || *folder == 0)
+    GTEST_SKIP() << "SOMA_DATA is not set, so there is no iris.csv to compare";
   std::istringstream csv(read_all(std::filesystem::path(folder) / "tabular/iris.csv"));
   std::vector<std::array<long, 5>> expected, found;
   for (std::string line; std::getline(csv, line);) {

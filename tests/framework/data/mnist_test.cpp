@@ -10,7 +10,8 @@
 namespace {
 
 TEST(Mnist, IsReadWhole) {
-  if (std::getenv("SOMA_DATA") == nullptr) {
+  const char* folder = std::getenv("SOMA_DATA");
+  if (folder == nullptr || *folder == 0) {
     GTEST_SKIP() << "SOMA_DATA is not set, so MNIST was not read";
   }
   const auto data = soma::data::load("mnist");

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <optional>
 
 namespace soma::tbb_backend {
 namespace {
@@ -15,7 +14,7 @@ namespace {
 // A range is cut into at most this many pieces per thread: enough for others to take over when one
 // is interrupted, few enough that handing them out costs nothing.
 constexpr std::int64_t kPiecesPerThread = 8;
-constexpr int kMaxThreads = 1024;
+constexpr int kMaxThreads = 1024;  // more are not used
 
 }  // namespace
 
@@ -27,13 +26,6 @@ class TbbParallel::Arenas {
     if (tbb::task_arena* arena = slot.load(std::memory_order_acquire)) return *arena;
     const std::scoped_lock lock(making_);
     if (tbb::task_arena* arena = slot.load(std::memory_order_relaxed)) return *arena;
-    if (threads > limit_) {
-      // oneTBB takes the smallest of all live limits, so the old one has to go first.
-      control_.reset();
-      control_.emplace(tbb::global_control::max_allowed_parallelism,
-                       static_cast<std::size_t>(threads));
-      limit_ = threads;
-    }
     owned_[threads] = std::make_unique<tbb::task_arena>(threads);
     owned_[threads]->initialize();
     slot.store(owned_[threads].get(), std::memory_order_release);
@@ -42,8 +34,9 @@ class TbbParallel::Arenas {
 
  private:
   std::mutex making_;
-  int limit_ = 0;
-  std::optional<tbb::global_control> control_;
+  // Far above any count at once: a limit that is raised step by step does not reach the workers
+  // that are there already. Threads exist only once an arena asks for them.
+  tbb::global_control limit_{tbb::global_control::max_allowed_parallelism, kMaxThreads};
   std::unique_ptr<tbb::task_arena> owned_[kMaxThreads + 1];
   std::atomic<tbb::task_arena*> slots_[kMaxThreads + 1] = {};
 };

@@ -7,8 +7,8 @@
 namespace soma::tbb_backend {
 
 /// Loops over oneTBB. A thread count is obeyed even beyond the number of cores: each count has its
-/// own arena, made on first use and kept, and the process-wide limit of oneTBB is raised to it.
-/// Thread-safe.
+/// own arena, made on first use and kept, and while this object lives the process-wide limit
+/// of oneTBB is raised. Thread-safe.
 class TbbParallel final : public common::Parallel {
  public:
   TbbParallel();

@@ -62,8 +62,7 @@ class LinearWeights final : public CanonicalKernel {
         gemm_(n_, k_, m_, Gemm::choose_deep(n_, k_, m_), accumulate_) {
     info_.workspace_bytes = gemm_.workspace_bytes(false);
     if (bias_) {
-      const auto sums = static_cast<std::size_t>(column_blocks(m_) * n_) * sizeof(float);
-      info_.workspace_bytes = std::max(info_.workspace_bytes, sums);
+      info_.workspace_bytes = std::max(info_.workspace_bytes, column_sums_bytes(m_, n_));
     }
   }
 
@@ -78,9 +77,8 @@ class LinearWeights final : public CanonicalKernel {
               MatrixColumns(exec.input<float>(0), k_, Along::outer), nullptr, product,
               exec.workspace());
     if (bias_) {
-      auto* by_block = exec.workspace<float>();
-      column_sums_by_block(parallel(), exec.threads(), grad, m_, n_, by_block);
-      add_block_sums(by_block, column_blocks(m_), n_, accumulate_, exec.output<float>(1));
+      column_sums(parallel(), exec.threads(), grad, m_, n_, accumulate_, exec.output<float>(1),
+                  exec.workspace<float>());
     }
   }
 

@@ -32,8 +32,8 @@ void column_sums_by_block(const Parallel& parallel, int threads, const float* x,
                           std::int64_t n, float* by_block);
 inline std::int64_t column_blocks(std::int64_t rows) { return (rows + kRowBlock - 1) / kRowBlock; }
 
-/// Both together: sums[n] = column sums of x[rows, n]; with `accumulate` the old value plus the finished
-/// sum. `workspace` has column_sums_bytes(rows, n).
+/// Both together: sums[n] = column sums of x[rows, n]; with `accumulate` the old value plus the
+/// finished sum. `workspace` has column_sums_bytes(rows, n).
 void column_sums(const Parallel& parallel, int threads, const float* x, std::int64_t rows,
                  std::int64_t n, bool accumulate, float* sums, float* workspace);
 std::size_t column_sums_bytes(std::int64_t rows, std::int64_t n);

@@ -23,8 +23,8 @@ p{margin:4px 0;color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:18px 0}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
 .tile b{display:block;font-size:21px;font-weight:600}.tile span{color:var(--soft);font-size:13px}
-section{margin:14px 0;overflow-x:auto}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:14px}
+section{margin:0 0 14px;overflow-x:auto}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));column-gap:14px}
 figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto}
 svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis,.tick{stroke:var(--soft)}
 polyline{fill:none;stroke-width:2;stroke-linejoin:round}
@@ -34,7 +34,7 @@ polyline{fill:none;stroke-width:2;stroke-linejoin:round}
 .key:before{content:"\25CF\00A0"}
 table{border-collapse:collapse;font-size:14px}th{color:var(--soft);font-weight:500}
 th,td{padding:4px 10px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td.w{white-space:normal}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .confusion td,.confusion th{text-align:right;padding:5px 9px;min-width:44px;border:1px solid var(--line);
 font-variant-numeric:tabular-nums}
 )";
@@ -69,11 +69,14 @@ std::string charts(const Report& report) {
     if (epoch.test_accuracy) test_accuracy.points.emplace_back(x, *epoch.test_accuracy);
   }
   const std::string loss = line_chart("Loss", "epochs", {train, test});
-  const std::string accuracy = line_chart("Accuracy", "epochs", {train_accuracy, test_accuracy});
-  std::string html = "<div class=\"charts\">\n";
+  // One epoch is a point and no curve; the tiles say it already.
+  const std::string accuracy =
+      report.epochs.size() < 2 ? ""
+                               : line_chart("Accuracy", "epochs", {train_accuracy, test_accuracy});
+  std::string html;
   if (!loss.empty()) html += "<section>" + loss + "</section>\n";
   if (!accuracy.empty()) html += "<section>" + accuracy + "</section>\n";
-  return html + "</div>\n";
+  return html;
 }
 
 std::string confusion(const Report& report) {
@@ -97,7 +100,7 @@ std::string confusion(const Report& report) {
       const std::int64_t count = counts[truth * classes + said];
       const double share = total > 0 ? static_cast<double>(count) / static_cast<double>(total) : 0;
       // Mistakes are rare: their tint is stretched, so that one in a hundred can be seen.
-      const double tint = truth == said ? 0.55 * share : std::min(0.75, 8 * share);
+      const double tint = truth == said ? 0.55 * share : std::min(0.75, 20 * share);
       html += "<td style=\"background:rgba(var(--" + std::string(truth == said ? "hit" : "miss") +
               ")," + fixed(tint, 3) + ")\">" + (count == 0 ? "" : grouped(count)) + "</td>";
     }
@@ -109,14 +112,14 @@ std::string confusion(const Report& report) {
 std::string kernel_table(const Report& report) {
   std::string html =
       "<section><h2>Kernels</h2><p>What one training step runs, in order.</p><table><tr><th "
-      "class=\"n\">#</th><th>layer</th><th>op</th><th>class</th><th>implementation</th></tr>\n";
+      "class=\"n\">#</th><th>layer</th><th>class</th><th>implementation</th><th>op</th></tr>\n";
   int number = 0;
   for (const auto& kernel : report.kernels) {
     html += "<tr><td class=\"n\">" + std::to_string(++number) + "</td><td>" +
-            escape_html(kernel.layer) + "</td><td><code>" + escape_html(kernel.op) +
-            "</code></td><td>" +
+            escape_html(kernel.layer) + "</td><td>" +
             (kernel.exactness == soma::Exactness::exact ? "exact" : "bounded") + "</td><td><code>" +
-            escape_html(kernel.implementation) + "</code></td></tr>\n";
+            escape_html(kernel.implementation) + "</code></td><td class=\"w\"><code>" +
+            escape_html(kernel.op) + "</code></td></tr>\n";
   }
   return html + "</table></section>\n";
 }
@@ -192,6 +195,6 @@ std::string report_html(const Report& report) {
     html += tile(fixed(last.seconds, 1) + " s", "training time");
     html += tile(grouped(static_cast<std::int64_t>(last.samples_per_second)), "samples per second");
   }
-  return html + "</div>\n" + charts(report) + confusion(report) + kernel_table(report) +
-         configuration(report) + "</body></html>\n";
+  return html + "</div>\n<div class=\"charts\">\n" + charts(report) + confusion(report) +
+         "</div>\n" + kernel_table(report) + configuration(report) + "</body></html>\n";
 }

@@ -48,8 +48,8 @@ struct FitOptions {
   std::int64_t batch = 32;
   const Dataset* validation = nullptr;
   std::function<void(const Progress&)> on_step = {};  ///< after every update
-  std::function<void(const Progress&, const Evaluation*)>
-      on_epoch = {};  ///< after every epoch; Evaluation if validating
+  std::function<void(const Progress&, const Evaluation*)> on_epoch =
+      {};  ///< after every epoch; Evaluation if validating
   const std::atomic<bool>* stop =
       nullptr;  ///< looked at after every update; set it to leave fit early
 };

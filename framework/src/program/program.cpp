@@ -146,7 +146,8 @@ void Program::place() {
   for (const Step& step : steps_) {
     if (!step.kernel) continue;
     const Kernel::Info& info = step.kernel.info();
-    scratch = std::max(scratch, rounded(info.workspace_bytes) + (step.pack_each_run ? info.pack_bytes : 0));
+    scratch = std::max(scratch,
+                       rounded(info.workspace_bytes) + (step.pack_each_run ? info.pack_bytes : 0));
   }
   workspace_offset_ = plan_memory(blocks_);
   arena_bytes_ = workspace_offset_ + scratch;
@@ -191,8 +192,10 @@ Program::Instance Program::make_instance() const {
 
 Kernel::Buffers Program::buffers(const Step& step, const Instance& instance) const {
   std::byte* workspace = instance.arena_.data() + workspace_offset_;
-  const void* pack = step.pack_each_run ? workspace + rounded(step.kernel.info().workspace_bytes) : step.pack.data();
-  return {instance.inputs_.data() + step.first_input, instance.outputs_.data() + step.first_output, workspace, pack};
+  const void* pack = step.pack_each_run ? workspace + rounded(step.kernel.info().workspace_bytes)
+                                        : step.pack.data();
+  return {instance.inputs_.data() + step.first_input, instance.outputs_.data() + step.first_output,
+          workspace, pack};
 }
 
 void Program::refresh_packs(int threads) {

@@ -83,7 +83,7 @@ class Program {
     const soma_activation* activation = nullptr;
     std::int64_t elements = 0;
     std::size_t first_input = 0, first_output = 0;  // into the instance's pointers
-    AlignedBytes pack;                            // of parameters; shared by all instances
+    AlignedBytes pack;                              // of parameters; shared by all instances
     std::vector<std::uint64_t>
         packed_versions;  // of the packed parameters, in the order of packed_parameters
     std::vector<int> packed_parameters;

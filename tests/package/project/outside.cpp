@@ -1,5 +1,5 @@
-// Uses a plugin activation in training, saves and loads the model, and predicts from two threads at once.
-// Exits 1 with a sentence when something is not as it should be.
+// Uses a plugin activation in training, saves and loads the model, and predicts from two threads at
+// once. Exits 1 with a sentence when something is not as it should be.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -51,12 +51,14 @@ int main() {
   std::string first_hash;
   for (const std::string& name : soma::backend_names()) {
     soma::Model net = make_model();
-    soma::Trainer trainer(net, soma::backend(name, {.numerics = soma::Numerics::exact}),
-                          {.optimizer = soma::Adam{.learning_rate = 0.02}, .seed = 3, .threads = 2});
+    soma::Trainer trainer(
+        net, soma::backend(name, {.numerics = soma::Numerics::exact}),
+        {.optimizer = soma::Adam{.learning_rate = 0.02}, .seed = 3, .threads = 2});
     const double before = trainer.evaluate(iris.test).loss;
     trainer.fit(iris.train, {.epochs = 60, .batch = 16});
     const soma::Evaluation after = trainer.evaluate(iris.test);
-    require(after.loss < 0.5 * before && after.accuracy > 0.9, "training with the plugin did not learn");
+    require(after.loss < 0.5 * before && after.accuracy > 0.9,
+            "training with the plugin did not learn");
     const std::string hash = net.weights_sha256();
     if (first_hash.empty()) first_hash = hash;
     require(hash == first_hash, "the backends trained to different bits");
@@ -67,7 +69,8 @@ int main() {
 
   const soma::Model loaded = soma::Model::load("outside.safetensors");
   require(loaded.weights_sha256() == first_hash, "saving and loading changed the weights");
-  const soma::Predictor predict(loaded, soma::backend("reference"), {.max_batch = 8, .concurrency = 2});
+  const soma::Predictor predict(loaded, soma::backend("reference"),
+                                {.max_batch = 8, .concurrency = 2});
   const std::int64_t n = iris.test.size();
   std::vector<std::int64_t> rows(static_cast<std::size_t>(n));
   std::iota(rows.begin(), rows.end(), 0);

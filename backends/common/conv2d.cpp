@@ -318,10 +318,18 @@ void ConvKernel::compute_rows(const PhasePair& pair, std::int64_t n, std::int64_
   }
 }
 
-}  // namespace
-
 KernelPtr make_conv2d(const Op& op, const Parallel& parallel) {
   return std::make_unique<ConvKernel>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> conv2d_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::Conv2d::kForward, &make_conv2d},
+      {ops::Conv2d::kBackwardData, &make_conv2d},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

@@ -312,10 +312,17 @@ void ConvWeights::sum_by_tiles(const sdk::Exec& exec, std::int64_t group) const 
   });
 }
 
-}  // namespace
-
 KernelPtr make_conv2d_weights(const Op& op, const Parallel& parallel) {
   return std::make_unique<ConvWeights>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> conv2d_weights_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::Conv2d::kBackwardWeights, &make_conv2d_weights},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "gemm_micro.hpp"
@@ -31,18 +32,28 @@ class CanonicalKernel : public sdk::Kernel {
 
 using KernelPtr = std::unique_ptr<sdk::Kernel>;
 
-// The families, one source each; `op` is complete and checked.
-KernelPtr make_linear(const Op& op, const Parallel& parallel);
-KernelPtr make_matmul(const Op& op, const Parallel& parallel);
-KernelPtr make_conv2d(const Op& op, const Parallel& parallel);
-KernelPtr make_conv2d_weights(const Op& op, const Parallel& parallel);
-KernelPtr make_pool2d(const Op& op, const Parallel& parallel);
-KernelPtr make_activation(const Op& op, const Parallel& parallel);
-KernelPtr make_add(const Op& op, const Parallel& parallel);
-KernelPtr make_softmax(const Op& op, const Parallel& parallel);
-KernelPtr make_cross_entropy(const Op& op, const Parallel& parallel);
-KernelPtr make_mean_squared_error(const Op& op, const Parallel& parallel);
-KernelPtr make_sgd(const Op& op, const Parallel& parallel);
-KernelPtr make_adam(const Op& op, const Parallel& parallel);
+/// One op id and what prepares it; `op` is complete and checked.
+struct Entry {
+  const char* id;
+  KernelPtr (*make)(const Op& op, const Parallel& parallel);
+};
+
+// The kernels of each op family, in the file of the same name.
+std::span<const Entry> linear_kernels();
+std::span<const Entry> matmul_kernels();
+std::span<const Entry> conv2d_kernels();
+std::span<const Entry> conv2d_weights_kernels();
+std::span<const Entry> pool2d_kernels();
+std::span<const Entry> pointwise_kernels();
+std::span<const Entry> softmax_kernels();
+std::span<const Entry> loss_kernels();
+std::span<const Entry> optimizer_kernels();
+std::span<const Entry> arithmetic_kernels();
+std::span<const Entry> arrangement_kernels();
+std::span<const Entry> embedding_kernels();
+std::span<const Entry> dropout_kernels();
+std::span<const Entry> normalization_kernels();
+std::span<const Entry> recurrent_kernels();
+std::span<const Entry> attention_kernels();
 
 }  // namespace soma::common

@@ -1,64 +1,27 @@
 #include "kernels.hpp"
 
 #include <string_view>
+#include <vector>
 
 #include "kernel_base.hpp"
-#include "soma/sdk/ops/conv2d.hpp"
-#include "soma/sdk/ops/linear.hpp"
-#include "soma/sdk/ops/loss.hpp"
-#include "soma/sdk/ops/matmul.hpp"
-#include "soma/sdk/ops/optimizer.hpp"
-#include "soma/sdk/ops/pointwise.hpp"
-#include "soma/sdk/ops/pool2d.hpp"
-#include "soma/sdk/ops/softmax.hpp"
 
 namespace soma::common {
 namespace {
 
-struct Entry {
-  const char* id;
-  KernelPtr (*make)(const Op&, const Parallel&);
-};
-
-constexpr Entry kEntries[] = {
-    {ops::Linear::kForward, &make_linear},
-    {ops::Linear::kBackwardData, &make_linear},
-    {ops::Linear::kBackwardWeights, &make_linear},
-    {ops::Matmul::kForward, &make_matmul},
-    {ops::Matmul::kBackwardA, &make_matmul},
-    {ops::Matmul::kBackwardB, &make_matmul},
-    {ops::Conv2d::kForward, &make_conv2d},
-    {ops::Conv2d::kBackwardData, &make_conv2d},
-    {ops::Conv2d::kBackwardWeights, &make_conv2d_weights},
-    {ops::Pool2d::kMaxForward, &make_pool2d},
-    {ops::Pool2d::kMaxBackward, &make_pool2d},
-    {ops::Pool2d::kAvgForward, &make_pool2d},
-    {ops::Pool2d::kAvgBackward, &make_pool2d},
-    {"relu/1.fwd", &make_activation},
-    {"relu/1.bwd", &make_activation},
-    {"sigmoid/1.fwd", &make_activation},
-    {"sigmoid/1.bwd", &make_activation},
-    {"tanh/1.fwd", &make_activation},
-    {"tanh/1.bwd", &make_activation},
-    {ops::Add::kForward, &make_add},
-    {ops::Softmax::kForward, &make_softmax},
-    {ops::Softmax::kBackward, &make_softmax},
-    {ops::SoftmaxCrossEntropy::kForward, &make_cross_entropy},
-    {ops::SoftmaxCrossEntropy::kBackward, &make_cross_entropy},
-    {ops::MeanSquaredError::kForward, &make_mean_squared_error},
-    {ops::MeanSquaredError::kBackward, &make_mean_squared_error},
-    {ops::Sgd::kStep, &make_sgd},
-    {ops::Adam::kStep, &make_adam},
-};
-
-struct Ids {
-  const char* id[std::size(kEntries)];
-};
-constexpr Ids kIds = [] {
-  Ids ids{};
-  for (std::size_t i = 0; i < std::size(kEntries); ++i) ids.id[i] = kEntries[i].id;
-  return ids;
-}();
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all = [] {
+    std::vector<Entry> list;
+    for (const auto& family :
+         {linear_kernels(), matmul_kernels(), conv2d_kernels(), conv2d_weights_kernels(),
+          pool2d_kernels(), pointwise_kernels(), softmax_kernels(), loss_kernels(),
+          optimizer_kernels(), arithmetic_kernels(), arrangement_kernels(), embedding_kernels(),
+          dropout_kernels(), normalization_kernels(), recurrent_kernels(), attention_kernels()}) {
+      list.insert(list.end(), family.begin(), family.end());
+    }
+    return list;
+  }();
+  return all;
+}
 
 }  // namespace
 
@@ -70,12 +33,19 @@ std::unique_ptr<sdk::Kernel> make_canonical_kernel(const Op& op, const Parallel&
       }
     }
   }
-  for (const Entry& entry : kEntries) {
+  for (const Entry& entry : entries()) {
     if (op.id == entry.id) return entry.make(op, parallel);
   }
   throw UnsupportedError("canonical kernels have no op '" + op.id + "'");
 }
 
-std::span<const char* const> canonical_op_ids() { return kIds.id; }
+std::span<const char* const> canonical_op_ids() {
+  static const std::vector<const char*> ids = [] {
+    std::vector<const char*> list;
+    for (const Entry& entry : entries()) list.push_back(entry.id);
+    return list;
+  }();
+  return ids;
+}
 
 }  // namespace soma::common

@@ -87,11 +87,20 @@ class LinearWeights final : public CanonicalKernel {
   Gemm gemm_;
 };
 
-}  // namespace
-
 KernelPtr make_linear(const Op& op, const Parallel& parallel) {
   if (op.id == ops::Linear::kBackwardWeights) return std::make_unique<LinearWeights>(op, parallel);
   return std::make_unique<TimesWeight>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> linear_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::Linear::kForward, &make_linear},
+      {ops::Linear::kBackwardData, &make_linear},
+      {ops::Linear::kBackwardWeights, &make_linear},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

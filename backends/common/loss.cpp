@@ -130,8 +130,6 @@ class SquaredErrorBackward final : public CanonicalKernel {
   std::int64_t n_;
 };
 
-}  // namespace
-
 KernelPtr make_cross_entropy(const Op& op, const Parallel& parallel) {
   if (op.id == ops::SoftmaxCrossEntropy::kForward) {
     return std::make_unique<CrossEntropyForward>(op, parallel);
@@ -144,6 +142,18 @@ KernelPtr make_mean_squared_error(const Op& op, const Parallel& parallel) {
     return std::make_unique<SquaredErrorForward>(op, parallel);
   }
   return std::make_unique<SquaredErrorBackward>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> loss_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::SoftmaxCrossEntropy::kForward, &make_cross_entropy},
+      {ops::SoftmaxCrossEntropy::kBackward, &make_cross_entropy},
+      {ops::MeanSquaredError::kForward, &make_mean_squared_error},
+      {ops::MeanSquaredError::kBackward, &make_mean_squared_error},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

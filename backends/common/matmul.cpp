@@ -107,10 +107,19 @@ class MatmulKernel final : public CanonicalKernel {
   std::size_t item_workspace_ = 0;
 };
 
-}  // namespace
-
 KernelPtr make_matmul(const Op& op, const Parallel& parallel) {
   return std::make_unique<MatmulKernel>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> matmul_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::Matmul::kForward, &make_matmul},
+      {ops::Matmul::kBackwardA, &make_matmul},
+      {ops::Matmul::kBackwardB, &make_matmul},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

@@ -93,13 +93,22 @@ class AdamKernel final : public CanonicalKernel {
   ops::Adam adam_;
 };
 
-}  // namespace
-
 KernelPtr make_sgd(const Op& op, const Parallel& parallel) {
   return std::make_unique<SgdKernel>(op, parallel);
 }
+
 KernelPtr make_adam(const Op& op, const Parallel& parallel) {
   return std::make_unique<AdamKernel>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> optimizer_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::Sgd::kStep, &make_sgd},
+      {ops::Adam::kStep, &make_adam},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

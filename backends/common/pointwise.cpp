@@ -104,11 +104,26 @@ class AddKernel final : public CanonicalKernel {
 
 PointwiseFunction activation_forward(std::string_view name) { return find(name).forward; }
 
+namespace {
+
 KernelPtr make_activation(const Op& op, const Parallel& parallel) {
   return std::make_unique<ActivationKernel>(op, parallel);
 }
+
 KernelPtr make_add(const Op& op, const Parallel& parallel) {
   return std::make_unique<AddKernel>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> pointwise_kernels() {
+  static constexpr Entry kEntries[] = {
+      {"relu/1.fwd", &make_activation},    {"relu/1.bwd", &make_activation},
+      {"sigmoid/1.fwd", &make_activation}, {"sigmoid/1.bwd", &make_activation},
+      {"tanh/1.fwd", &make_activation},    {"tanh/1.bwd", &make_activation},
+      {ops::Add::kForward, &make_add},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

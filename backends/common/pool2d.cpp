@@ -224,13 +224,23 @@ class AvgBackward final : public PoolKernel {
   }
 };
 
-}  // namespace
-
 KernelPtr make_pool2d(const Op& op, const Parallel& parallel) {
   if (op.id == ops::Pool2d::kMaxForward) return std::make_unique<MaxForward>(op, parallel);
   if (op.id == ops::Pool2d::kMaxBackward) return std::make_unique<MaxBackward>(op, parallel);
   if (op.id == ops::Pool2d::kAvgForward) return std::make_unique<AvgForward>(op, parallel);
   return std::make_unique<AvgBackward>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> pool2d_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::Pool2d::kMaxForward, &make_pool2d},
+      {ops::Pool2d::kMaxBackward, &make_pool2d},
+      {ops::Pool2d::kAvgForward, &make_pool2d},
+      {ops::Pool2d::kAvgBackward, &make_pool2d},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

@@ -89,9 +89,21 @@ std::int64_t softmax_grain(std::int64_t n) {
   return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, n));
 }
 
+namespace {
+
 KernelPtr make_softmax(const Op& op, const Parallel& parallel) {
   if (op.id == ops::Softmax::kForward) return std::make_unique<SoftmaxForward>(op, parallel);
   return std::make_unique<SoftmaxBackward>(op, parallel);
+}
+
+}  // namespace
+
+std::span<const Entry> softmax_kernels() {
+  static constexpr Entry kEntries[] = {
+      {ops::Softmax::kForward, &make_softmax},
+      {ops::Softmax::kBackward, &make_softmax},
+  };
+  return kEntries;
 }
 
 }  // namespace soma::common

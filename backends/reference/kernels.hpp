@@ -57,5 +57,12 @@ std::span<const Entry> pointwise_kernels();
 std::span<const Entry> softmax_kernels();
 std::span<const Entry> loss_kernels();
 std::span<const Entry> optimizer_kernels();
+std::span<const Entry> arithmetic_kernels();
+std::span<const Entry> arrangement_kernels();
+std::span<const Entry> embedding_kernels();
+std::span<const Entry> dropout_kernels();
+std::span<const Entry> normalization_kernels();
+std::span<const Entry> recurrent_kernels();
+std::span<const Entry> attention_kernels();
 
 }  // namespace soma::reference

@@ -6,24 +6,36 @@
 #include <cstdio>
 #include <string>
 
+#include "bound_tools.hpp"
+#include "family.hpp"
 #include "soma/conformance/compare.hpp"
 #include "soma/sdk/ops/epilogue.hpp"
 #include "soma/sdk/ops/pool2d.hpp"
 
 namespace soma::conformance {
-namespace {
 
-constexpr double kU = 0x1p-24;      // half an ulp, relative
-constexpr double kTiny = 0x1p-149;  // smallest positive float32
-
-double gamma(double n) { return n * kU / (1 - n * kU); }
-
-/// One ulp of float32 at the magnitude of y.
-double ulp(double y) {
-  const double size = std::abs(y);
-  if (!(size >= 0x1p-126)) return kTiny;
-  return std::isinf(size) ? 0 : std::ldexp(1.0, std::ilogb(size) - 23);
+std::vector<double> doubles(const Array& array) {
+  const Array wide = as_f64(array);
+  return {wide.as<double>().begin(), wide.as<double>().end()};
 }
+
+Operands absolute(const Operands& operands) {
+  Operands to;
+  for (const Array& a : operands.inputs) to.inputs.push_back(conformance::absolute(a));
+  for (const Array& a : operands.old_outputs) to.old_outputs.push_back(conformance::absolute(a));
+  return to;
+}
+
+double contraction_limit(double terms, int adds, double magnitude, Fill fill) {
+  if (fill == Fill::integers) return 0;  // T3
+  const double n = std::max(terms + 1, terms + adds);
+  const double hard = gamma_n(n) * magnitude + terms * kTiny;
+  if (fill != Fill::random) return hard;
+  return std::min(hard,
+                  4 * std::sqrt(std::max(1.0, terms + adds)) * kU * magnitude + terms * kTiny);
+}
+
+namespace {
 
 /// Half an ulp more than the functions promise of the rounded float64 result, since limits here are
 /// measured from the float64 result itself; 2.5 has room for it.
@@ -41,18 +53,6 @@ Expected expected_of(const Array& y) {
   e.magnitude.resize(e.value.size());
   std::ranges::transform(e.value, e.magnitude.begin(), [](double v) { return std::abs(v); });
   return e;
-}
-
-std::vector<double> doubles(const Array& array) {
-  const Array wide = as_f64(array);
-  return {wide.as<double>().begin(), wide.as<double>().end()};
-}
-
-Operands absolute(const Operands& operands) {
-  Operands to;
-  for (const Array& a : operands.inputs) to.inputs.push_back(conformance::absolute(a));
-  for (const Array& a : operands.old_outputs) to.old_outputs.push_back(conformance::absolute(a));
-  return to;
 }
 
 /// The contraction alone: no residual, activation or old value; no bias unless the op sums one.
@@ -104,16 +104,6 @@ std::vector<std::vector<double>> term_counts(const Oracle& oracle, const Op& op,
     counts.emplace_back(op.out(1).elements(), ratio(grad.elements(), grad.back()));
   }
   return counts;
-}
-
-/// T1 and, on random data, T2.
-double contraction_limit(double terms, int adds, double magnitude, Fill fill) {
-  if (fill == Fill::integers) return 0;  // T3
-  const double n = std::max(terms + 1, terms + adds);
-  const double hard = gamma(n) * magnitude + terms * kTiny;
-  if (fill != Fill::random) return hard;
-  return std::min(hard,
-                  4 * std::sqrt(std::max(1.0, terms + adds)) * kU * magnitude + terms * kTiny);
 }
 
 void pass_activation(Expected& e, const std::string& activation) {
@@ -231,7 +221,7 @@ void bound_softmax_backward(const Operands& operands, std::size_t classes, Expec
 void bound_mean(double n, double mean_limit, double mean_size, Fill fill, Expected& e) {
   if (e.limit.empty()) return;
   const double rounding =
-      fill == Fill::random ? std::min(gamma(n + 1), 4 * std::sqrt(n + 1) * kU) : gamma(n + 1);
+      fill == Fill::random ? std::min(gamma_n(n + 1), 4 * std::sqrt(n + 1) * kU) : gamma_n(n + 1);
   e.limit[0] = mean_limit + rounding * mean_size + kTiny;
   e.magnitude[0] = n * mean_size;  // what the sum before the division may reach
 }
@@ -351,6 +341,8 @@ std::vector<Expected> expect(const Oracle& oracle, const Op& op, const Operands&
     bound_sgd(oracle, op, operands, result);
   } else if (family == "adam/1") {
     bound_adam(oracle, op, operands, result);
+  } else if (const FamilyRules* rules = rules_of(op)) {
+    if (rules->bound != nullptr) rules->bound(oracle, op, operands, fill, result);
   } else {
     bound_pointwise(op, operands, result[0]);
   }

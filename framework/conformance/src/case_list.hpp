@@ -20,6 +20,11 @@ void add_pointwise_cases(std::vector<Case>& to);
 void add_softmax_cases(std::vector<Case>& to);
 void add_loss_cases(std::vector<Case>& to);
 void add_optimizer_cases(std::vector<Case>& to);
+void add_activation_cases(std::vector<Case>& to);
+void add_structure_cases(std::vector<Case>& to);
+void add_normalization_cases(std::vector<Case>& to);
+void add_recurrent_cases(std::vector<Case>& to);
+void add_attention_cases(std::vector<Case>& to);
 
 /// "_bias_residual_relu" for an epilogue with all three, "" for none.
 std::string epilogue_suffix(bool bias, bool residual, const std::string& activation);

@@ -15,6 +15,11 @@ std::vector<Case> all_cases() {
   add_softmax_cases(list);
   add_loss_cases(list);
   add_optimizer_cases(list);
+  add_activation_cases(list);
+  add_structure_cases(list);
+  add_normalization_cases(list);
+  add_recurrent_cases(list);
+  add_attention_cases(list);
   return list;
 }
 

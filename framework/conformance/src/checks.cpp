@@ -7,6 +7,7 @@
 #include <ostream>
 #include <stdexcept>
 
+#include "family.hpp"
 #include "slices.hpp"
 #include "soma/conformance/compare.hpp"
 #include "soma/conformance/gradient.hpp"
@@ -26,6 +27,9 @@ struct Finding {
 
 /// {output, input} pairs that may share a buffer, by the op's contract. Each list is tried alone.
 std::vector<std::vector<std::pair<int, int>>> in_place_choices(const Op& op) {
+  if (const FamilyRules* rules = rules_of(op)) {
+    return rules->in_place == nullptr ? std::vector<FamilyRules::InPlace>() : rules->in_place(op);
+  }
   const std::string_view id = op.id, direction = op.direction();
   const std::string_view family = op.family();
   if (id == "add/1.fwd") return {{{0, 0}}, {{0, 1}}};
@@ -43,6 +47,9 @@ std::vector<std::vector<std::pair<int, int>>> in_place_choices(const Op& op) {
 
 /// Ops whose results on whole numbers are exact in float32.
 bool exact_on_integers(const Op& op) {
+  if (const FamilyRules* rules = rules_of(op)) {
+    return rules->exact_on_integers != nullptr && rules->exact_on_integers(op);
+  }
   const std::string_view family = op.family();
   return is_contraction(op) || family == "relu/1" || family == "add/1" || family == "max_pool2d/1";
 }
@@ -51,7 +58,24 @@ bool is_optimizer(const Op& op) { return op.direction() == "step"; }
 
 /// Saturated results may well be zero, and the only class of a softmax has no gradient.
 bool zeros_are_right(const Case& c) {
+  const FamilyRules* rules = rules_of(c.op);
+  if (rules != nullptr && rules->mostly_zero != nullptr && rules->mostly_zero(c)) return true;
   return c.spread == Spread::wide || (c.op.id == "softmax/1.bwd" && c.op.in(0)[1] == 1);
+}
+
+/// Operands that the op must refuse.
+std::vector<BadOperand> bad_operands(const Op& op) {
+  if (const FamilyRules* rules = rules_of(op)) {
+    return rules->refused == nullptr ? std::vector<BadOperand>() : rules->refused(op);
+  }
+  if (!op.id.starts_with("softmax_cross_entropy/1.") || op.in(0)[0] == 0) return {};
+  const auto middle = static_cast<std::size_t>(op.in(0)[0] / 2);
+  std::vector<BadOperand> list;
+  for (const std::int32_t wrong :
+       {static_cast<std::int32_t>(op.in(0)[1]), -1, INT32_MAX, INT32_MIN}) {
+    list.push_back({1, middle, wrong});
+  }
+  return list;
 }
 
 /// Share of zeros among the elements that are not structurally zero; a comparison of zeros with
@@ -95,9 +119,7 @@ std::vector<Check> checks_for(const Case& c, bool of_oracle) {
   if (axes.items(c.op) > 1) list.push_back(Check::rows);
   if (c.op.attributes.flag("accumulate")) list.push_back(Check::accumulate);
   if (is_optimizer(c.op)) list.push_back(Check::steps);
-  if (c.op.id.starts_with("softmax_cross_entropy/1.") && c.op.in(0)[0] > 0) {
-    list.push_back(Check::errors);
-  }
+  if (!bad_operands(c.op).empty()) list.push_back(Check::errors);
   if (const auto d = differentiation_of(c.op)) {
     if (of_oracle && c.spread != Spread::wide) list.push_back(Check::gradient);
     if (saves_state(*d)) list.push_back(Check::across);
@@ -327,15 +349,16 @@ struct Examiner::State {
 
   Finding check_errors() {
     Finding finding;
-    Operands operands = at(Fill::random).operands;
-    const std::int64_t items = current->op.in(0)[0];
-    const auto classes = static_cast<std::int32_t>(current->op.in(0)[1]);
-    std::int32_t& target =
-        operands.inputs[1].as<std::int32_t>()[static_cast<std::size_t>(items / 2)];
-    for (const std::int32_t wrong : {classes, -1, INT32_MAX, INT32_MIN}) {
-      target = wrong;
+    for (const BadOperand& bad : bad_operands(current->op)) {
+      Operands operands = at(Fill::random).operands;
+      operands.inputs[static_cast<std::size_t>(bad.input)].as<std::int32_t>()[bad.element] =
+          bad.value;
       const std::string fault = refusal_fault(*kernel, operands);
-      if (!fault.empty()) finding.note("target " + std::to_string(wrong) + ": " + fault);
+      if (!fault.empty()) {
+        finding.note("input " + std::to_string(bad.input) + " element " +
+                     std::to_string(bad.element) + " = " + std::to_string(bad.value) + ": " +
+                     fault);
+      }
     }
     return finding;
   }

@@ -7,6 +7,8 @@
 #include <limits>
 #include <numeric>
 
+#include "family.hpp"
+#include "numbers.hpp"
 #include "soma/philox.hpp"
 #include "soma/sdk/ops/optimizer.hpp"
 #include "soma/sdk/ops/pool2d.hpp"
@@ -48,29 +50,6 @@ Role role_of(const Op& op, std::size_t i) {
   }
   return Role::value;
 }
-
-/// Numbers of one operand: element e has its own Philox block.
-class Numbers {
- public:
-  Numbers(std::uint64_t seed, const std::string& path) : stream_(seed, path) {}
-  std::uint32_t bits(std::size_t e, int word = 0) const {
-    return stream_.block(0, static_cast<std::uint32_t>(e))[static_cast<std::size_t>(word)];
-  }
-  /// [-1, 1) in steps of 2^-23, made smaller by up to 2^-shrink.
-  float symmetric(std::size_t e, int shrink) const {
-    const float u =
-        static_cast<float>(static_cast<std::int32_t>(bits(e) >> 8) - (1 << 23)) * 0x1p-23f;
-    return std::ldexp(u, -static_cast<int>(bits(e, 1) % static_cast<std::uint32_t>(shrink + 1)));
-  }
-  /// (0, 1)
-  double positive(std::size_t e) const { return (bits(e, 2) + 0.5) * 0x1p-32; }
-  float integer(std::size_t e) const {
-    return static_cast<float>(static_cast<int>(bits(e) % 9) - 4);
-  }
-
- private:
-  PhiloxStream stream_;
-};
 
 /// Writes special values to the first, last and tail positions, around vector and block edges and
 /// into the middle; never to more than a third of the elements (but to one).
@@ -160,6 +139,8 @@ void plant_specials(Role role, Fill fill, std::span<float> x, std::uint32_t rota
 }
 
 void fill_operand(const Case& c, std::size_t i, Fill fill, const Numbers& numbers, Array& array) {
+  const FamilyRules* rules = rules_of(c.op);
+  if (rules != nullptr && rules->fill != nullptr && rules->fill(c, i, fill, numbers, array)) return;
   const Role role = role_of(c.op, i);
   const Attributes& attributes = c.op.attributes;
   switch (role) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "family.hpp"
 #include "soma/philox.hpp"
 #include "soma/sdk/ops/conv2d.hpp"
 #include "soma/sdk/ops/linear.hpp"
@@ -121,14 +122,24 @@ double adjoint_share(const Oracle& oracle, const Differentiation& d, const Opera
   return worst;
 }
 
+/// True for an input whose values have a meaning that uniform numbers would not keep.
+bool keeps_meaning(const Case& c, std::size_t input) {
+  const FamilyRules* rules = rules_of(c.op);
+  if (rules == nullptr || rules->fill == nullptr) return false;
+  Array array(c.op.inputs[input]);
+  return rules->fill(c, input, Fill::random, Numbers(1, c.id()), array);
+}
+
 Operands smooth_operands(const Case& c, const Differentiation& d, std::uint64_t seed) {
-  const bool kinked = d.forward.family() == "relu/1" || d.forward.family() == "max_pool2d/1";
+  const FamilyRules* rules = rules_of(d.forward);
+  const bool kinked = d.forward.family() == "relu/1" || d.forward.family() == "max_pool2d/1" ||
+                      (rules != nullptr && rules->kinked);
   Operands at;
   for (std::size_t i = 0; i < d.forward.inputs.size(); ++i) {
     const TensorInfo& info = d.forward.inputs[i];
     const std::string path = c.id() + ".gradient.input" + std::to_string(i);
-    if (info.dtype == DType::i32) {
-      at.inputs.push_back(make_operands(c, Fill::random, seed).inputs[i]);
+    if (info.dtype == DType::i32 || keeps_meaning(c, i)) {
+      at.inputs.push_back(as_f64(make_operands(c, Fill::random, seed).inputs[i]));
     } else {
       at.inputs.push_back(kinked ? separated_values(info.shape, seed, path)
                                  : uniform_values(info.shape, seed, path));
@@ -142,6 +153,9 @@ Operands smooth_operands(const Case& c, const Differentiation& d, std::uint64_t 
 std::optional<Differentiation> differentiation_of(const Op& op) {
   const std::string_view id = op.id;
   if (op.direction() != "fwd") return std::nullopt;
+  if (const FamilyRules* rules = rules_of(op)) {
+    return rules->differentiate == nullptr ? std::nullopt : rules->differentiate(op);
+  }
   if (id == ops::Linear::kForward) return of_layer<ops::Linear>(op);
   if (id == ops::Conv2d::kForward) return of_layer<ops::Conv2d>(op);
   if (id == ops::Matmul::kForward) return of_matmul(op);

@@ -2,9 +2,14 @@
 
 #include <algorithm>
 
+#include "family.hpp"
+
 namespace soma::conformance {
 
 ItemAxes item_axes(const Op& op) {
+  if (const FamilyRules* rules = rules_of(op)) {
+    return rules->items == nullptr ? ItemAxes() : rules->items(op);
+  }
   const std::string_view family = op.family(), direction = op.direction();
   ItemAxes axes;
   const auto all_inputs = [&](int axis) {

@@ -13,7 +13,9 @@ namespace soma {
 /// A network as data: values, the nodes that compute them in order, and the parameters they need.
 /// Shapes are static, batch included.
 struct SOMA_API Graph {
-  enum class Source { input, targets, parameter, state, scalars, constant, node };
+  /// input, targets, scalars and random are filled in by the caller of each run; a constant by the
+  /// program, once.
+  enum class Source { input, targets, parameter, state, scalars, random, constant, node };
 
   struct ValueInfo {
     TensorInfo info;
@@ -40,6 +42,7 @@ struct SOMA_API Graph {
     Init init = Init::zeros;
     std::int64_t fan_in = 0, fan_out = 0;
     int value = -1;
+    bool trainable = true;  ///< false: a running statistic, written by an op in training
   };
 
   std::vector<ValueInfo> values;
@@ -49,6 +52,7 @@ struct SOMA_API Graph {
 
   int input = -1, output = -1;
   int targets = -1, loss = -1, probabilities = -1;  ///< set by append_loss
+  int random = -1;  ///< int32 [4]: low and high half of the seed, update number, 0; for dropout
 
   const Shape& shape(int value) const { return values[static_cast<std::size_t>(value)].info.shape; }
   /// The value whose storage `value` shares.
@@ -72,6 +76,16 @@ class SOMA_API GraphBuilder {
   /// A tensor that training changes, named "<layer>.<name>". fan_in and fan_out: see Init.
   Value parameter(std::string_view name, const Shape& shape, Init init, std::int64_t fan_in,
                   std::int64_t fan_out);
+  /// A tensor named "<layer>.<name>" that is saved with the model, but not changed by the
+  /// optimizer: a running statistic.
+  Value buffer(std::string_view name, const Shape& shape, Init init);
+  /// Makes an op's output overwrite a buffer that is one of its inputs.
+  void write_back(const Value& output, const Value& buffer);
+  /// The value that random ops take: int32 [4] = low and high half of the seed, update number, 0.
+  /// The same one at each call.
+  Value random();
+  /// The path "<layer>.<name>" of the layer being built, for streams of random numbers.
+  std::string path(std::string_view name) const;
   /// A value that is neither computed nor a parameter.
   Value leaf(Graph::Source source, TensorInfo info, int index = -1, int slot = 0, float fill = 0);
   /// Appends `op` on `inputs` and returns its outputs; their number is that of the op.

@@ -20,10 +20,10 @@ struct Value {
 
 /// How a parameter gets its first values. fan_in and fan_out: inputs to and outputs of one unit,
 /// times the kernel's taps.
-///   zeros
+///   zeros, ones
 ///   he_normal      N(0, 2 / fan_in)                   He et al., arXiv:1502.01852
 ///   xavier_uniform U(-a, a), a = sqrt(6 / (fan_in + fan_out))   Glorot & Bengio, AISTATS 2010
-enum class Init { automatic, zeros, he_normal, he_uniform, xavier_normal, xavier_uniform };
+enum class Init { automatic, zeros, ones, he_normal, he_uniform, xavier_normal, xavier_uniform };
 
 /// Names as in model files: "auto", "zeros", "he_normal", ...; from_name throws ShapeError listing
 /// them.

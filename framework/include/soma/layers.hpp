@@ -1,100 +1,16 @@
 #pragma once
 
+#include <memory>
+#include <string>
 #include <vector>
 
-#include "soma/layer.hpp"
+#include "soma/layers/attention.hpp"
+#include "soma/layers/core.hpp"
+#include "soma/layers/normalization.hpp"
+#include "soma/layers/recurrent.hpp"
+#include "soma/layers/structure.hpp"
 
 namespace soma {
-
-enum class Padding { valid, same };
-
-// Letters: N batch, H x W image, C channels. Each struct is a plain description; Model::add takes
-// it. `activation` is
-// "" (none), "relu", "sigmoid", "tanh" or the name of an activation that a plugin brings. init
-// `automatic` is he_normal before relu and for plugin activations, xavier_uniform otherwise. Biases
-// start at zero. Each has kType, build, attributes and from(Attributes), which throws ShapeError
-// for a missing, unknown or impossible field.
-
-/// input [N, ...] flattened to [N,K] -> [N,units]. Parameters weight [units,K], bias [units].
-struct SOMA_API Dense {
-  static constexpr std::string_view kType = "dense";
-  std::int64_t units = 0;
-  bool bias = true;
-  std::string activation = "";
-  Init init = Init::automatic;
-
-  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
-  Attributes attributes() const;
-  static Dense from(const Attributes& a);
-};
-
-/// input [N,H,W,C] -> [N,P,Q,filters]. Parameters weight [filters,kernel,kernel,C/groups], bias
-/// [filters]. `same` keeps ceil(H / stride), the odd pixel of padding at the bottom and right.
-struct SOMA_API Conv2d {
-  static constexpr std::string_view kType = "conv2d";
-  std::int64_t filters = 0;
-  std::int64_t kernel = 3;
-  std::int64_t stride = 1;
-  Padding padding = Padding::valid;
-  std::int64_t dilation = 1;
-  std::int64_t groups = 1;
-  bool bias = true;
-  std::string activation = "";
-  Init init = Init::automatic;
-
-  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
-  Attributes attributes() const;
-  static Conv2d from(const Attributes& a);
-};
-
-/// input [N,H,W,C] -> [N,P,Q,C], windows of size x size; stride 0 means size.
-struct SOMA_API MaxPool2d {
-  static constexpr std::string_view kType = "max_pool2d";
-  std::int64_t size = 2;
-  std::int64_t stride = 0;
-  Padding padding = Padding::valid;
-
-  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
-  Attributes attributes() const;
-  static MaxPool2d from(const Attributes& a);
-};
-
-struct SOMA_API AvgPool2d {
-  static constexpr std::string_view kType = "avg_pool2d";
-  std::int64_t size = 2;
-  std::int64_t stride = 0;
-  Padding padding = Padding::valid;
-  bool include_pad = false;
-
-  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
-  Attributes attributes() const;
-  static AvgPool2d from(const Attributes& a);
-};
-
-/// input [N, ...] -> [N,K]; no computation.
-struct SOMA_API Flatten {
-  static constexpr std::string_view kType = "flatten";
-  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
-  Attributes attributes() const { return {}; }
-  static Flatten from(const Attributes& a);
-};
-
-/// Applies `function` element by element.
-struct SOMA_API Activation {
-  static constexpr std::string_view kType = "activation";
-  std::string function = "relu";
-  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
-  Attributes attributes() const;
-  static Activation from(const Attributes& a);
-};
-
-/// Sum of two or more inputs of one shape: the end of a skip connection.
-struct SOMA_API Add {
-  static constexpr std::string_view kType = "add";
-  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
-  Attributes attributes() const { return {}; }
-  static Add from(const Attributes& a);
-};
 
 /// A Layer made of a description.
 template <class Spec>

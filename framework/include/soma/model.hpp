@@ -25,6 +25,7 @@ struct Parameter {
   std::string name;
   Tensor value;
   std::uint64_t version = 1;
+  bool trainable = true;  ///< false: a running statistic, which no optimizer changes
 };
 
 /// A network: layers with names, joined into a graph without cycles, and its parameters. Move-only.

@@ -41,10 +41,29 @@ Value GraphBuilder::parameter(std::string_view name, const Shape& shape, Init in
                            .source = Graph::Source::parameter,
                            .index = number,
                            .needs_gradient = true});
-  graph_.parameters.push_back(
-      {graph_.layers.at(static_cast<std::size_t>(layer_)) + "." + std::string(name), shape, init,
-       fan_in, fan_out, value.id});
+  graph_.parameters.push_back({path(name), shape, init, fan_in, fan_out, value.id});
   return value;
+}
+
+Value GraphBuilder::buffer(std::string_view name, const Shape& shape, Init init) {
+  const Value value = parameter(name, shape, init, 0, 0);
+  graph_.values[static_cast<std::size_t>(value.id)].needs_gradient = false;
+  graph_.parameters.back().trainable = false;
+  return value;
+}
+
+void GraphBuilder::write_back(const Value& output, const Value& buffer) {
+  graph_.values[static_cast<std::size_t>(output.id)].view_of = buffer.id;
+}
+
+Value GraphBuilder::random() {
+  const TensorInfo info{DType::i32, {4}};
+  if (graph_.random < 0) graph_.random = leaf(Graph::Source::random, info).id;
+  return {graph_.random, info.shape};
+}
+
+std::string GraphBuilder::path(std::string_view name) const {
+  return graph_.layers.at(static_cast<std::size_t>(layer_)) + "." + std::string(name);
 }
 
 std::vector<Value> GraphBuilder::emit(Op op, std::span<const Value> inputs) {

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::pair<Init, const char*> kNames[] = {{Init::automatic, "auto"},
                                                    {Init::zeros, "zeros"},
+                                                   {Init::ones, "ones"},
                                                    {Init::he_normal, "he_normal"},
                                                    {Init::he_uniform, "he_uniform"},
                                                    {Init::xavier_normal, "xavier_normal"},
@@ -62,6 +63,9 @@ void draw(std::span<float> to, Init init, std::int64_t fan_in, std::int64_t fan_
     case Init::automatic:
     case Init::zeros:
       std::ranges::fill(to, 0.0f);
+      return;
+    case Init::ones:
+      std::ranges::fill(to, 1.0f);
       return;
     case Init::he_normal:
       return gaussian(std::sqrt(2 / in));

@@ -144,7 +144,7 @@ void Model::initialize(std::uint64_t seed) {
   State& s = *state_;
   if (s.layers.empty()) throw StateError("model '" + s.name + "' has no layers");
   if (s.parameters.empty()) {
-    for (const auto& p : s.probe.parameters) s.parameters.push_back({p.name, Tensor(p.shape)});
+    for (const auto& p : s.probe.parameters) s.parameters.push_back({p.name, Tensor(p.shape), 1, p.trainable});
   }
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
     const auto& info = s.probe.parameters[i];

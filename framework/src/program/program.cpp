@@ -88,7 +88,10 @@ void Program::place() {
     // Leaves are written by the caller before the first step; constants and scalars stay for every
     // run.
     if (planned[v] && source != Graph::Source::node) first[v] = 0;
-    if (source == Graph::Source::constant || source == Graph::Source::scalars) last[v] = last_step;
+    if (source == Graph::Source::constant || source == Graph::Source::scalars ||
+        source == Graph::Source::random) {
+      last[v] = last_step;
+    }
   }
   const auto use = [&](int value, int step) {
     const auto root = static_cast<std::size_t>(graph_.root(value));
@@ -181,6 +184,7 @@ Program::Instance Program::make_instance() const {
       std::fill_n(reinterpret_cast<float*>(at), info.info.shape.elements(), info.fill);
     }
     if (info.source == Graph::Source::scalars) instance.scalars_ = at;
+    if (info.source == Graph::Source::random) instance.random_ = at;
   }
   instance.input_ = address(instance, graph_.input);
   instance.targets_ = address(instance, graph_.targets);

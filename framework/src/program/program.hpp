@@ -34,6 +34,8 @@ class Program {
    public:
     float* input() const noexcept { return reinterpret_cast<float*>(input_); }
     std::byte* targets() const noexcept { return targets_; }
+    /// For models with random ops, else null.
+    std::int32_t* random() const noexcept { return reinterpret_cast<std::int32_t*>(random_); }
     float* scalars() const noexcept { return reinterpret_cast<float*>(scalars_); }
     const float* output() const noexcept { return reinterpret_cast<const float*>(output_); }
     const float* loss() const noexcept { return reinterpret_cast<const float*>(loss_); }
@@ -47,7 +49,7 @@ class Program {
     AlignedBytes arena_;
     std::vector<const void*> inputs_;  // of all steps, one after the other
     std::vector<void*> outputs_;
-    std::byte *input_ = nullptr, *targets_ = nullptr, *scalars_ = nullptr;
+    std::byte *input_ = nullptr, *targets_ = nullptr, *scalars_ = nullptr, *random_ = nullptr;
     const std::byte *output_ = nullptr, *loss_ = nullptr, *probabilities_ = nullptr;
   };
 

@@ -61,7 +61,7 @@ std::vector<std::pair<std::string, Tensor*>> tensors_of(Trainer::State& s) {
   const auto slots = optimizer_slots(s.options.optimizer);
   for (Parameter& p : parameters) list.emplace_back(p.name, &p.value);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    for (std::size_t slot = 0; slot < slots.size(); ++slot) {
+    for (std::size_t slot = 0; slot < s.optimizer.slots[i].size(); ++slot) {
       list.emplace_back("optimizer." + slots[slot] + "." + parameters[i].name,
                         &s.optimizer.slots[i][slot]);
     }

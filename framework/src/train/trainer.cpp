@@ -32,6 +32,7 @@ Trainer::State::State(Model& m, Backend b, TrainerOptions o)
   const auto slots = optimizer_slots(options.optimizer);
   for (const Parameter& p : model.parameters()) {
     auto& tensors = optimizer.slots.emplace_back();
+    if (!p.trainable) continue;
     for (std::size_t i = 0; i < slots.size(); ++i) tensors.emplace_back(p.value.shape());
   }
 }
@@ -62,6 +63,12 @@ Trainer::State::Compiled& Trainer::State::evaluation_program(std::int64_t batch)
 
 double Trainer::State::update(Compiled& compiled) {
   scalars.write(progress.step + 1, compiled.instance.scalars());
+  if (std::int32_t* random = compiled.instance.random()) {
+    random[0] = static_cast<std::int32_t>(options.seed);
+    random[1] = static_cast<std::int32_t>(options.seed >> 32);
+    random[2] = static_cast<std::int32_t>(progress.step + 1);
+    random[3] = 0;
+  }
   compiled.program->refresh_packs(threads);
   compiled.program->run(compiled.instance, threads);
   for (Parameter& p : model.parameters()) ++p.version;

@@ -1,7 +1,6 @@
-#include "soma/op_catalogue.hpp"
-
 #include <iterator>
 
+#include "catalogue/catalogue.hpp"
 #include "soma/sdk/ops/conv2d.hpp"
 #include "soma/sdk/ops/linear.hpp"
 #include "soma/sdk/ops/loss.hpp"
@@ -13,7 +12,7 @@
 
 namespace soma {
 
-std::vector<Op> example_ops() {
+std::vector<Op> core_examples() {
   constexpr Purpose kTrain = Purpose::train;
   // LeNet-5: the second convolution, the first pooling, the first dense layer, the logits.
   const Shape images{64, 14, 14, 32}, filters{64, 5, 5, 32}, first_maps{64, 28, 28, 32};

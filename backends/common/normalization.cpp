@@ -1,0 +1,7 @@
+#include "kernel_base.hpp"
+
+namespace soma::common {
+
+std::span<const Entry> normalization_kernels() { return {}; }
+
+}  // namespace soma::common

@@ -1,0 +1,5 @@
+#pragma once
+
+#include "soma/layer.hpp"
+
+namespace soma {}  // namespace soma

@@ -1,0 +1,133 @@
+#include "graph/backward.hpp"
+#include "soma/error.hpp"
+#include "soma/sdk/ops/conv2d.hpp"
+#include "soma/sdk/ops/linear.hpp"
+#include "soma/sdk/ops/matmul.hpp"
+#include "soma/sdk/ops/pointwise.hpp"
+#include "soma/sdk/ops/pool2d.hpp"
+#include "soma/sdk/ops/softmax.hpp"
+
+namespace soma {
+namespace {
+
+/// Gradient before the epilogue: through the fused activation, and to the residual.
+Value through_epilogue(Backward& b, const Graph::Node& node, const ops::Epilogue& epilogue) {
+  Value grad = b.grad(node);
+  if (epilogue.activation == "relu") {
+    grad = b.emit(ops::Activation{"relu"}.backward(grad.shape), {b.out(node, 0), grad}, node);
+  } else if (!epilogue.activation.empty()) {
+    throw StateError("a fused " + epilogue.activation + " cannot be differentiated");
+  }
+  if (epilogue.residual) {
+    b.give(node.inputs[static_cast<std::size_t>(epilogue.residual_input())], grad, node);
+  }
+  return grad;
+}
+
+template <class Family>
+void contraction(Backward& b, const Graph::Node& node) {
+  const Family family = Family::from(node.op.attributes);
+  const Value x = b.in(node, 0), w = b.in(node, 1);
+  const Value grad = through_epilogue(b, node, family.epilogue);
+  if (b.wanted(w.id)) {
+    const Value operands[] = {x, grad};
+    const auto grads = b.emit_all(family.backward_weights(x.shape, w.shape), operands, node);
+    b.give(w.id, grads[0], node);
+    if (family.epilogue.bias) b.give(node.inputs[2], grads[1], node);
+  }
+  if (b.wanted(x.id)) {
+    b.give(x.id, b.emit(family.backward_data(x.shape, w.shape), {grad, w}, node), node);
+  }
+}
+
+void matmul(Backward& b, const Graph::Node& node) {
+  const auto product = ops::Matmul::from(node.op.attributes);
+  const Value left = b.in(node, 0), right = b.in(node, 1), grad = b.grad(node);
+  if (b.wanted(left.id)) {
+    b.give(left.id, b.emit(product.backward_a(left.shape, right.shape), {grad, right}, node), node);
+  }
+  if (b.wanted(right.id)) {
+    b.give(right.id, b.emit(product.backward_b(left.shape, right.shape), {left, grad}, node), node);
+  }
+}
+
+void max_pool2d(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  const auto pool = ops::Pool2d::from(node.op.attributes);
+  b.give(node.inputs[0],
+         b.emit(pool.max_backward(b.in(node, 0).shape), {b.grad(node), b.out(node, 1)}, node),
+         node);
+}
+
+void avg_pool2d(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  const auto pool = ops::Pool2d::from(node.op.attributes);
+  b.give(node.inputs[0], b.emit(pool.avg_backward(b.in(node, 0).shape), {b.grad(node)}, node),
+         node);
+}
+
+/// The output of relu serves as well as the input and lets the input's memory go.
+void relu(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  const Value grad = b.grad(node);
+  b.give(node.inputs[0],
+         b.emit(ops::Activation{"relu"}.backward(grad.shape), {b.out(node, 0), grad}, node), node);
+}
+
+void activation(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  const std::string_view family = node.op.family();
+  const ops::Activation function{std::string(family.substr(0, family.find('/')))};
+  const Value grad = b.grad(node);
+  b.give(node.inputs[0], b.emit(function.backward(grad.shape), {b.in(node, 0), grad}, node), node);
+}
+
+void plugin_activation(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  Op op = node.op;
+  op.id = "activation/1.bwd";
+  op.inputs.push_back(op.inputs[0]);
+  const Value g = b.emit(std::move(op), {b.in(node, 0), b.grad(node)}, node);
+  b.last_node().plugin = node.plugin;
+  b.give(node.inputs[0], g, node);
+}
+
+void add(Backward& b, const Graph::Node& node) {
+  const Value grad = b.grad(node);
+  b.give(node.inputs[0], grad, node);
+  b.give(node.inputs[1], grad, node);
+}
+
+void softmax(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  const Value grad = b.grad(node);
+  b.give(node.inputs[0], b.emit(ops::Softmax::backward(grad.shape), {b.out(node, 0), grad}, node),
+         node);
+}
+
+void view(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  b.give(node.inputs[0], b.reshape(b.grad(node), b.in(node, 0).shape, node), node);
+}
+
+}  // namespace
+
+std::span<const GradientRule> core_gradients() {
+  static constexpr GradientRule kRules[] = {
+      {"view", &view},
+      {ops::Linear::kForward, &contraction<ops::Linear>},
+      {ops::Conv2d::kForward, &contraction<ops::Conv2d>},
+      {ops::Matmul::kForward, &matmul},
+      {ops::Pool2d::kMaxForward, &max_pool2d},
+      {ops::Pool2d::kAvgForward, &avg_pool2d},
+      {"relu/1.fwd", &relu},
+      {"sigmoid/1.fwd", &activation},
+      {"tanh/1.fwd", &activation},
+      {"activation/1.fwd", &plugin_activation},
+      {ops::Add::kForward, &add},
+      {ops::Softmax::kForward, &softmax},
+  };
+  return kRules;
+}
+
+}  // namespace soma

@@ -1,0 +1,195 @@
+#include "model/layer_tools.hpp"
+#include "soma/sdk/ops/conv2d.hpp"
+#include "soma/sdk/ops/linear.hpp"
+#include "soma/sdk/ops/pointwise.hpp"
+#include "soma/sdk/ops/pool2d.hpp"
+
+namespace soma {
+namespace {
+
+template <class Pool>
+ops::Pool2d pool_of(const Pool& layer, const Shape& image) {
+  const std::int64_t stride = layer.stride > 0 ? layer.stride : layer.size;
+  return {.kernel_h = layer.size,
+          .kernel_w = layer.size,
+          .window = window_of(image, layer.size, stride, 1, layer.padding)};
+}
+
+template <class Pool>
+Attributes pool_attributes(const Pool& layer) {
+  Attributes a;
+  a.set("size", layer.size);
+  a.set_unless("stride", layer.stride, std::int64_t{0});
+  write_padding(a, layer.padding);
+  return a;
+}
+
+}  // namespace
+
+Value Dense::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  if (units < 1)
+    throw ShapeError("dense: units: expected a whole number of 1 or more, got " +
+                     std::to_string(units));
+  const Value x = flat(graph, single(kType, inputs));
+  return contract(graph, ops::Linear{}, x, {units, x.shape[1]}, bias, activation, init, x.shape[1],
+                  units);
+}
+
+Attributes Dense::attributes() const {
+  Attributes a;
+  a.set("units", units);
+  a.set_unless("bias", bias, true);
+  a.set_unless("activation", activation, std::string());
+  write_init(a, init);
+  return a;
+}
+
+Dense Dense::from(const Attributes& a) {
+  Fields f(kType, a);
+  Dense layer{.units = f.count("units", 0)};
+  layer.bias = f.flag("bias", true);
+  layer.activation = f.activation("activation", "");
+  layer.init = f.init();
+  f.done();
+  return layer;
+}
+
+Value Conv2d::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  if (filters < 1 || kernel < 1 || stride < 1 || dilation < 1 || groups < 1) {
+    throw ShapeError("conv2d: filters, kernel, stride, dilation and groups must be 1 or more");
+  }
+  const Value& x = image(kType, inputs);
+  const std::int64_t channels = x.shape[3];
+  if (channels % groups != 0 || filters % groups != 0) {
+    throw ShapeError("conv2d: groups: " + std::to_string(groups) + " does not divide " +
+                     std::to_string(channels) + " input channels and " + std::to_string(filters) +
+                     " filters");
+  }
+  ops::Conv2d conv;
+  conv.window = window_of(x.shape, kernel, stride, dilation, padding);
+  conv.groups = groups;
+  const std::int64_t taps = kernel * kernel;
+  return contract(graph, conv, x, {filters, kernel, kernel, channels / groups}, bias, activation,
+                  init, channels / groups * taps, filters / groups * taps);
+}
+
+Attributes Conv2d::attributes() const {
+  Attributes a;
+  a.set("filters", filters);
+  a.set("kernel", kernel);
+  a.set_unless("stride", stride, std::int64_t{1});
+  write_padding(a, padding);
+  a.set_unless("dilation", dilation, std::int64_t{1});
+  a.set_unless("groups", groups, std::int64_t{1});
+  a.set_unless("bias", bias, true);
+  a.set_unless("activation", activation, std::string());
+  write_init(a, init);
+  return a;
+}
+
+Conv2d Conv2d::from(const Attributes& a) {
+  Fields f(kType, a);
+  Conv2d layer{.filters = f.count("filters", 0)};
+  layer.kernel = f.count("kernel", 3);
+  layer.stride = f.count("stride", 1);
+  layer.padding = f.padding();
+  layer.dilation = f.count("dilation", 1);
+  layer.groups = f.count("groups", 1);
+  layer.bias = f.flag("bias", true);
+  layer.activation = f.activation("activation", "");
+  layer.init = f.init();
+  f.done();
+  return layer;
+}
+
+Value MaxPool2d::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  const Value& x = image(kType, inputs);
+  const std::array operands{x};
+  return graph.emit(pool_of(*this, x.shape).max_forward(x.shape, graph.purpose()), operands)[0];
+}
+
+Attributes MaxPool2d::attributes() const { return pool_attributes(*this); }
+
+MaxPool2d MaxPool2d::from(const Attributes& a) {
+  Fields f(kType, a);
+  MaxPool2d layer{.size = f.count("size", 2)};
+  layer.stride = f.count("stride", 0, 0);
+  layer.padding = f.padding();
+  f.done();
+  return layer;
+}
+
+Value AvgPool2d::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  const Value& x = image(kType, inputs);
+  ops::Pool2d pool = pool_of(*this, x.shape);
+  pool.include_pad = include_pad;
+  return graph.emit_one(pool.avg_forward(x.shape, graph.purpose()), {x});
+}
+
+Attributes AvgPool2d::attributes() const {
+  Attributes a = pool_attributes(*this);
+  a.set_unless("include_pad", include_pad, false);
+  return a;
+}
+
+AvgPool2d AvgPool2d::from(const Attributes& a) {
+  Fields f(kType, a);
+  AvgPool2d layer{.size = f.count("size", 2)};
+  layer.stride = f.count("stride", 0, 0);
+  layer.padding = f.padding();
+  layer.include_pad = f.flag("include_pad", false);
+  f.done();
+  return layer;
+}
+
+Value Flatten::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  return flat(graph, single(kType, inputs));
+}
+
+Flatten Flatten::from(const Attributes& a) {
+  Fields(kType, a).done();
+  return {};
+}
+
+Value Activation::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  return graph.activation(single(kType, inputs), function);
+}
+
+Attributes Activation::attributes() const {
+  Attributes a;
+  a.set("function", function);
+  return a;
+}
+
+Activation Activation::from(const Attributes& a) {
+  Fields f(kType, a);
+  Activation layer{f.activation("function", "relu")};
+  f.done();
+  return layer;
+}
+
+Value Add::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  if (inputs.size() < 2) {
+    throw ShapeError("add: expected two inputs or more, got " + std::to_string(inputs.size()));
+  }
+  Value sum = inputs[0];
+  for (const Value& next : inputs.subspan(1)) {
+    sum = graph.emit_one(ops::Add::forward(sum.shape, next.shape, graph.purpose()), {sum, next});
+  }
+  return sum;
+}
+
+Add Add::from(const Attributes& a) {
+  Fields(kType, a).done();
+  return {};
+}
+
+std::span<const LayerType> core_layers() {
+  static constexpr LayerType kTypes[] = {layer_type<Dense>(),     layer_type<Conv2d>(),
+                                         layer_type<MaxPool2d>(), layer_type<AvgPool2d>(),
+                                         layer_type<Flatten>(),   layer_type<Activation>(),
+                                         layer_type<Add>()};
+  return kTypes;
+}
+
+}  // namespace soma

@@ -1,0 +1,182 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <tuple>
+
+#include "soma/error.hpp"
+#include "soma/graph.hpp"
+#include "soma/layers.hpp"
+#include "soma/sdk/ops/window.hpp"
+
+/// What the files that define layers share.
+namespace soma {
+
+/// Reads the fields of a layer and insists that each given one was asked for.
+class Fields {
+ public:
+  Fields(std::string_view type, const Attributes& a) : type_(type), a_(a) {}
+
+  std::int64_t count(const char* name, std::int64_t fallback, std::int64_t least = 1) {
+    asked_.insert(name);
+    const std::int64_t n = a_.integer(name, fallback);
+    if (n < least) {
+      fail(std::string(name) + ": expected a whole number of " + std::to_string(least) +
+           " or more, got " + (n == fallback && !has(name) ? "none" : std::to_string(n)));
+    }
+    return n;
+  }
+  bool flag(const char* name, bool fallback) {
+    asked_.insert(name);
+    const std::int64_t n = a_.integer(name, fallback ? 1 : 0);
+    if (n != 0 && n != 1) fail(std::string(name) + ": expected true or false");
+    return n == 1;
+  }
+  std::string activation(const char* name, const std::string& fallback) {
+    asked_.insert(name);
+    const std::string function = a_.text(name, fallback);
+    if (!GraphBuilder::knows_activation(function)) {
+      fail(std::string(name) + ": unknown activation '" + function + "'");
+    }
+    return function;
+  }
+  Padding padding() {
+    asked_.insert("padding");
+    const std::string text = a_.text("padding", "valid");
+    if (text != "valid" && text != "same") {
+      fail("padding: expected \"valid\" or \"same\", got \"" + text + "\"");
+    }
+    return text == "same" ? Padding::same : Padding::valid;
+  }
+  Init init() {
+    asked_.insert("init");
+    return init_from_name(a_.text("init", "auto"));
+  }
+  /// Call last: refuses fields that nobody asked for.
+  void done() {
+    for (const auto& [name, value] : a_.entries()) {
+      if (asked_.contains(name)) continue;
+      std::string known;
+      for (const auto& k : asked_) known += (known.empty() ? "" : ", ") + k;
+      fail("unknown field '" + name + "'; known are " + (known.empty() ? "none" : known));
+    }
+  }
+
+ private:
+  bool has(const std::string& name) const {
+    for (const auto& [key, value] : a_.entries()) {
+      if (key == name) return true;
+    }
+    return false;
+  }
+  [[noreturn]] void fail(const std::string& sentence) const {
+    throw ShapeError(type_ + ": " + sentence);
+  }
+
+  std::string type_;
+  const Attributes& a_;
+  std::set<std::string> asked_;
+};
+
+inline const Value& single(std::string_view type, std::span<const Value> inputs) {
+  if (inputs.size() != 1) {
+    throw ShapeError(std::string(type) + ": expected one input, got " +
+                     std::to_string(inputs.size()));
+  }
+  return inputs[0];
+}
+
+inline const Value& image(std::string_view type, std::span<const Value> inputs) {
+  const Value& x = single(type, inputs);
+  if (x.shape.rank() != 4) {
+    throw ShapeError(std::string(type) + ": expected an image [N,H,W,C], got " + x.shape.str());
+  }
+  return x;
+}
+
+inline Value flat(GraphBuilder& graph, const Value& x) {
+  if (x.shape.rank() < 1) throw ShapeError("flatten: expected [N,...], got a scalar");
+  return graph.reshape(x, {x.shape[0], x.shape.elements_from(1)});
+}
+
+/// A contraction may compute its activation on the way out: relu always, the others when no
+/// backward follows.
+inline bool fusible(const GraphBuilder& graph, const std::string& activation) {
+  return activation == "relu" ||
+         (graph.purpose() == Purpose::infer && (activation == "sigmoid" || activation == "tanh"));
+}
+
+inline Init resolved(Init init, const std::string& activation) {
+  if (init != Init::automatic) return init;
+  const bool saturating = activation.empty() || activation == "sigmoid" || activation == "tanh";
+  return saturating ? Init::xavier_uniform : Init::he_normal;
+}
+
+/// Builds a contraction of family `family` over parameters weight and bias, then its activation.
+template <class Family>
+Value contract(GraphBuilder& graph, Family family, const Value& x, const Shape& weight_shape,
+               bool bias, const std::string& activation, Init init, std::int64_t fan_in,
+               std::int64_t fan_out) {
+  const Value weight =
+      graph.parameter("weight", weight_shape, resolved(init, activation), fan_in, fan_out);
+  std::vector<Value> inputs = {x, weight};
+  if (bias)
+    inputs.push_back(graph.parameter("bias", {weight_shape[0]}, Init::zeros, fan_in, fan_out));
+  const bool fused = fusible(graph, activation);
+  family.epilogue.bias = bias;
+  if (fused) family.epilogue.activation = activation;
+  const Value y = graph.emit(family.forward(x.shape, weight_shape, graph.purpose()), inputs)[0];
+  return fused ? y : graph.activation(y, activation);
+}
+
+/// Padding of one axis that makes ceil(extent / stride) outputs; the odd element goes to the end.
+inline std::pair<std::int64_t, std::int64_t> same_padding(std::int64_t extent, std::int64_t kernel,
+                                                          std::int64_t stride,
+                                                          std::int64_t dilation) {
+  const std::int64_t outputs = (extent + stride - 1) / stride;
+  const std::int64_t total =
+      std::max<std::int64_t>(0, (outputs - 1) * stride + dilation * (kernel - 1) + 1 - extent);
+  return {total / 2, total - total / 2};
+}
+
+inline ops::Window2d window_of(const Shape& image, std::int64_t kernel, std::int64_t stride,
+                               std::int64_t dilation, Padding padding) {
+  ops::Window2d w{.stride_h = stride, .stride_w = stride};
+  w.dilation_h = w.dilation_w = dilation;
+  if (padding == Padding::same) {
+    std::tie(w.pad_top, w.pad_bottom) = same_padding(image[1], kernel, stride, dilation);
+    std::tie(w.pad_left, w.pad_right) = same_padding(image[2], kernel, stride, dilation);
+  }
+  return w;
+}
+
+inline void write_padding(Attributes& a, Padding padding) {
+  if (padding == Padding::same) a.set("padding", std::string("same"));
+}
+inline void write_init(Attributes& a, Init init) {
+  if (init != Init::automatic) a.set("init", std::string(name_of(init)));
+}
+
+/// One layer type and what makes it from the fields of a model file.
+struct LayerType {
+  std::string_view type;
+  std::unique_ptr<Layer> (*make)(const Attributes&);
+};
+
+template <class Spec>
+constexpr LayerType layer_type() {
+  return {Spec::kType, [](const Attributes& a) -> std::unique_ptr<Layer> {
+            return std::make_unique<LayerOf<Spec>>(Spec::from(a));
+          }};
+}
+
+// The layer types, in the file of the same name.
+std::span<const LayerType> core_layers();
+std::span<const LayerType> structure_layers();
+std::span<const LayerType> normalization_layers();
+std::span<const LayerType> recurrent_layers();
+std::span<const LayerType> attention_layers();
+
+}  // namespace soma

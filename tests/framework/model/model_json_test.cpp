@@ -150,7 +150,7 @@ TEST(ModelJsonErrors, NameLineAndField) {
       {"\"padding\":\"same\",\"bias\"", "\"padding\":\"full\",\"bias\"",
        "7: layers[0].padding: expected \"valid\" or \"same\", got \"full\""},
       {"\"tanh\"", "\"tan\"", "8: layers[1].function: unknown activation 'tan'"},
-      {"\"zeros\"", "\"ones\"", "11: layers[4].init: "},
+      {"\"zeros\"", "\"twos\"", "11: layers[4].init: "},
       {"\"size\":2", "\"size\":0",
        "10: layers[3].size: expected a whole number of 1 or more, got 0"},
   };

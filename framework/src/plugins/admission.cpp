@@ -3,9 +3,11 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <atomic>
 #include <boost/dll/shared_library.hpp>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string_view>
 #include <type_traits>
@@ -93,6 +95,8 @@ Rejection fp_changed(const char* when, const FpControl& before, const FpControl&
           text + std::string(flushes ? ", as a library linked with -ffast-math does" : "")};
 }
 
+std::atomic<bool> process_exits{false};
+
 Rejection load(Candidate& candidate) {
   const FpControl before = FpControl::read();
   // Never destroyed: unloading a library whose threads still run ends the process.
@@ -110,6 +114,9 @@ Rejection load(Candidate& candidate) {
     return {"load_failed", "the dynamic loader refused it: " + why};
   }
   if (after != before) return fp_changed("loading it", before, after);
+  // Handlers run in the reverse order of their registration: this one before the library's own
+  // destructors.
+  std::atexit([] { process_exits.store(true, std::memory_order_relaxed); });
   candidate.library = library;
   return {};
 }
@@ -162,6 +169,8 @@ constexpr Rejection (*kSteps[])(Candidate&) = {check_file, check_abi_tag, check_
                                                load, enter};
 
 }  // namespace
+
+bool exiting() noexcept { return process_exits.load(std::memory_order_relaxed); }
 
 Rejection admit(const fs::path& file, Manifest* manifest) {
   Candidate candidate;

@@ -13,4 +13,8 @@ namespace soma::plugins {
 /// not. This thread's floating-point environment is as before in any case.
 Rejection admit(const std::filesystem::path& file, Manifest* manifest);
 
+/// True once the process has begun to exit: the plugins' own static objects may be gone, so nothing
+/// of theirs is called any more, not even to close what is still open.
+bool exiting() noexcept;
+
 }  // namespace soma::plugins

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 
+#include "plugins/admission.hpp"
 #include "plugins/fp_environment.hpp"
 #include "plugins/registry.hpp"
 
@@ -70,7 +71,9 @@ struct Backend::State {
               "backend '" + name + "' cannot be opened: " + why.str() + " (" + path.string() + ")");
     }
   }
-  ~State() { table.close(context); }
+  ~State() {
+    if (!plugins::exiting()) table.close(context);
+  }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
@@ -103,7 +106,9 @@ struct Kernel::State {
       throw;
     }
   }
-  ~State() { backend->table.release(kernel); }
+  ~State() {
+    if (!plugins::exiting()) backend->table.release(kernel);
+  }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 

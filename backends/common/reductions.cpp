@@ -2,41 +2,13 @@
 
 #include <algorithm>
 
-#include "soma/sdk/math/lanes.hpp"
+#include "lane_sums.hpp"
 
 namespace soma::common {
 namespace {
 
 using Lanes = math::F32x8;
 constexpr std::int64_t kColumnChunk = 32;
-
-// Sum over i in [0, n) of term(i), where term returns eight terms at once, +0 beyond n.
-template <class Term>
-float sum_of(std::int64_t n, Term term) {
-  float total = 0;
-  for (std::int64_t begin = 0; begin < n; begin += kSumBlock) {
-    const std::int64_t end = std::min(begin + kSumBlock, n);
-    // The sixteen lanes of the definition: elements beyond the end add nothing, not even +0, which
-    // could change a lane of -0; no lane is ever -0, as it started from +0.
-    Lanes low(0), high(0);
-    for (std::int64_t i = begin; i < end; i += 16) {
-      low = low + term(i, end - i);
-      high = high + term(i + 8, end - i - 8);
-    }
-    float lane[8];
-    Lanes(low + high).store(lane);
-    for (int width = 4; width > 0; width /= 2) {
-      for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
-    }
-    total += lane[0];
-  }
-  return total;
-}
-
-Lanes load(const float* p, std::int64_t left) {
-  if (left >= 8) return Lanes::load(p);
-  return left > 0 ? Lanes::load_partial(p, left) : Lanes(0);
-}
 
 // sums[c] over `rows` rows of x for `cols` <= kColumnChunk columns.
 void sum_block(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t cols,
@@ -50,7 +22,7 @@ void sum_block(const float* x, std::int64_t stride, std::int64_t rows, std::int6
     return;
   }
   for (std::int64_t m = 0; m < rows; ++m, x += stride) {
-    for (int j = 0; j < 4; ++j) sum[j] = sum[j] + load(x + 8 * j, cols - 8 * j);
+    for (int j = 0; j < 4; ++j) sum[j] = sum[j] + load_lanes(x + 8 * j, cols - 8 * j);
   }
   for (int j = 0; j < 4 && 8 * j < cols; ++j) sum[j].store_partial(sums + 8 * j, cols - 8 * j);
 }
@@ -58,19 +30,12 @@ void sum_block(const float* x, std::int64_t stride, std::int64_t rows, std::int6
 }  // namespace
 
 float canonical_sum(const float* x, std::int64_t n) {
-  return sum_of(n, [&](std::int64_t i, std::int64_t left) { return load(x + i, left); });
+  return lane_sum(n, [&](std::int64_t i, std::int64_t left) { return load_lanes(x + i, left); });
 }
 
 float canonical_dot(const float* a, const float* b, std::int64_t n) {
-  return sum_of(n, [&](std::int64_t i, std::int64_t left) {
-    return Lanes(load(a + i, left) * load(b + i, left));
-  });
-}
-
-float canonical_squared_distance(const float* a, const float* b, std::int64_t n) {
-  return sum_of(n, [&](std::int64_t i, std::int64_t left) {
-    const Lanes d = load(a + i, left) - load(b + i, left);
-    return Lanes(d * d);
+  return lane_sum(n, [&](std::int64_t i, std::int64_t left) {
+    return Lanes(load_lanes(a + i, left) * load_lanes(b + i, left));
   });
 }
 

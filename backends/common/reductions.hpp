@@ -11,8 +11,6 @@ namespace soma::common {
 float canonical_sum(const float* x, std::int64_t n);
 /// The same over a[i] * b[i], each product rounded.
 float canonical_dot(const float* a, const float* b, std::int64_t n);
-/// The same over d * d, d = a[i] - b[i].
-float canonical_squared_distance(const float* a, const float* b, std::int64_t n);
 /// Elements of a block; sums of blocks are added in ascending order, starting from +0.
 inline constexpr std::int64_t kSumBlock = 4096;
 

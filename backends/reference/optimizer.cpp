@@ -2,16 +2,11 @@
 
 #include <cmath>
 
+#include "constants.hpp"
 #include "kernels.hpp"
 
 namespace soma::reference {
 namespace {
-
-/// A constant of the step: float32 also in the float64 kernels, for it is part of the op's meaning.
-template <class T>
-T constant(double value) {
-  return static_cast<T>(static_cast<float>(value));
-}
 
 // Outputs may be the inputs of the same name; element i depends on element i alone.
 

@@ -31,4 +31,7 @@ Operands absolute(const Operands& operands);
 /// (0 on whole numbers: T3). `magnitude` is the sum of |terms|.
 double contraction_limit(double terms, int adds, double magnitude, Fill fill);
 
+/// Limits of a softmax over rows of `classes` > 0 logits: 4u * p * (4 + |logit - max|).
+void bound_probabilities(const std::vector<double>& logits, std::size_t classes, Expected& e);
+
 }  // namespace soma::conformance

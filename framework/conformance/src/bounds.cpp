@@ -37,6 +37,30 @@ double contraction_limit(double terms, int adds, double magnitude, Fill fill) {
 
 namespace {
 
+/// Largest element of a row; NaN if there is one.
+double row_maximum(std::span<const double> row) {
+  double most = -INFINITY;
+  for (const double x : row) {
+    if (std::isnan(x)) return x;
+    most = std::max(most, x);
+  }
+  return most;
+}
+
+}  // namespace
+
+void bound_probabilities(const std::vector<double>& logits, std::size_t classes, Expected& e) {
+  for (std::size_t start = 0; start < logits.size(); start += classes) {
+    const double most = row_maximum(std::span(logits).subspan(start, classes));
+    for (std::size_t i = start; i < start + classes; ++i) {
+      const double distance = std::abs(logits[i] - most);
+      e.limit[i] = (e.value[i] > 0 ? 4 * kU * e.value[i] * (4 + distance) : 0) + kTiny;
+    }
+  }
+}
+
+namespace {
+
 /// Half an ulp more than the functions promise of the rounded float64 result, since limits here are
 /// measured from the float64 result itself; 2.5 has room for it.
 constexpr double kTanhUlp = 1.5, kSigmoidUlp = 2.5;
@@ -184,26 +208,6 @@ void bound_pool(const Oracle& oracle, const Op& op, const Operands& operands, Fi
   }
 }
 
-/// Largest element of a row; NaN if there is one.
-double row_maximum(std::span<const double> row) {
-  double most = -INFINITY;
-  for (const double x : row) {
-    if (std::isnan(x)) return x;
-    most = std::max(most, x);
-  }
-  return most;
-}
-
-void bound_probabilities(const std::vector<double>& logits, std::size_t classes, Expected& e) {
-  for (std::size_t start = 0; start < logits.size(); start += classes) {
-    const double most = row_maximum(std::span(logits).subspan(start, classes));
-    for (std::size_t i = start; i < start + classes; ++i) {
-      const double distance = std::abs(logits[i] - most);
-      e.limit[i] = (e.value[i] > 0 ? 4 * kU * e.value[i] * (4 + distance) : 0) + kTiny;
-    }
-  }
-}
-
 void bound_softmax_backward(const Operands& operands, std::size_t classes, Expected& e) {
   const std::vector<double> y = doubles(operands.inputs[0]), grad = doubles(operands.inputs[1]);
   for (std::size_t start = 0; start < y.size(); start += classes) {
@@ -214,50 +218,6 @@ void bound_softmax_backward(const Operands& operands, std::size_t classes, Expec
       e.limit[i] = 16 * kU * size * terms + kTiny * (2 + static_cast<double>(classes));
       e.magnitude[i] = terms * std::max(1.0, size);
     }
-  }
-}
-
-/// A mean over n items, each inside its own limit.
-void bound_mean(double n, double mean_limit, double mean_size, Fill fill, Expected& e) {
-  if (e.limit.empty()) return;
-  const double rounding =
-      fill == Fill::random ? std::min(gamma_n(n + 1), 4 * std::sqrt(n + 1) * kU) : gamma_n(n + 1);
-  e.limit[0] = mean_limit + rounding * mean_size + kTiny;
-  e.magnitude[0] = n * mean_size;  // what the sum before the division may reach
-}
-
-void bound_cross_entropy(const Op& op, const Operands& operands, Fill fill,
-                         std::vector<Expected>& result) {
-  if (op.direction() == "bwd") {
-    for (std::size_t i = 0; i < result[0].limit.size(); ++i) {
-      result[0].limit[i] = 4 * kU * std::abs(result[0].value[i]) + 2 * kTiny;
-    }
-    return;
-  }
-  Expected& items = result[1];
-  const double n = static_cast<double>(items.value.size());
-  double limits = 0, sizes = 0;
-  for (std::size_t i = 0; i < items.value.size(); ++i) {
-    items.limit[i] = 4 * kU * (1 + std::abs(items.value[i]));
-    limits += items.limit[i];
-    sizes += std::abs(items.value[i]);
-  }
-  if (n > 0) bound_mean(n, limits / n, sizes / n, fill, result[0]);
-  const auto classes = static_cast<std::size_t>(op.in(0)[1]);
-  if (classes > 0) bound_probabilities(doubles(operands.inputs[0]), classes, result[2]);
-}
-
-void bound_squared_error(const Op& op, const Operands& operands, Fill fill, Expected& e) {
-  if (op.direction() == "fwd") {
-    // Each term carries the rounding of d twice and that of the product.
-    const double n = static_cast<double>(op.in(0).elements());
-    if (n > 0) bound_mean(n, 3 * kU * e.value[0] + kTiny, e.value[0], fill, e);
-    return;
-  }
-  const std::vector<double> p = doubles(operands.inputs[0]), t = doubles(operands.inputs[1]);
-  for (std::size_t i = 0; i < e.limit.size(); ++i) {
-    e.limit[i] = 5 * kU * std::abs(e.value[i]) + kTiny;
-    e.magnitude[i] = std::abs(p[i]) + std::abs(t[i]);
   }
 }
 
@@ -333,10 +293,6 @@ std::vector<Expected> expect(const Oracle& oracle, const Op& op, const Operands&
     } else {
       bound_softmax_backward(operands, classes, result[0]);
     }
-  } else if (family == "softmax_cross_entropy/1") {
-    bound_cross_entropy(op, operands, fill, result);
-  } else if (family == "mean_squared_error/1") {
-    bound_squared_error(op, operands, fill, result[0]);
   } else if (family == "sgd/1") {
     bound_sgd(oracle, op, operands, result);
   } else if (family == "adam/1") {

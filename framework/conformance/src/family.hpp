@@ -48,7 +48,7 @@ struct FamilyRules {
 };
 
 /// The rules of an op's family; null for the families of the first edition (linear, matmul, conv2d,
-/// pools, relu, sigmoid, tanh, add, softmax and its cross-entropy, mean squared error, sgd, adam),
+/// pools, relu, sigmoid, tanh, add, softmax, sgd, adam),
 /// which the checks know themselves.
 const FamilyRules* rules_of(const Op& op);
 

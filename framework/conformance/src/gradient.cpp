@@ -8,7 +8,6 @@
 #include "soma/philox.hpp"
 #include "soma/sdk/ops/conv2d.hpp"
 #include "soma/sdk/ops/linear.hpp"
-#include "soma/sdk/ops/loss.hpp"
 #include "soma/sdk/ops/matmul.hpp"
 #include "soma/sdk/ops/pointwise.hpp"
 #include "soma/sdk/ops/pool2d.hpp"
@@ -171,18 +170,6 @@ std::optional<Differentiation> differentiation_of(const Op& op) {
   if (id == ops::Softmax::kForward) {
     return Differentiation{
         op, 0, {{ops::Softmax::backward(op.in(0)), {output(0), cotangent()}, {0}}}};
-  }
-  if (id == ops::SoftmaxCrossEntropy::kForward) {
-    return Differentiation{
-        op,
-        0,
-        {{ops::SoftmaxCrossEntropy::backward(op.in(0)), {output(2), input(1), cotangent()}, {0}}}};
-  }
-  if (id == ops::MeanSquaredError::kForward) {
-    return Differentiation{
-        op,
-        0,
-        {{ops::MeanSquaredError::backward(op.in(0)), {input(0), input(1), cotangent()}, {0}}}};
   }
   for (const char* name : {"relu", "sigmoid", "tanh"}) {
     const ops::Activation activation{name};

@@ -36,10 +36,6 @@ ItemAxes item_axes(const Op& op) {
              family == "softmax/1") {
     all_inputs(0);
     all_outputs(0);
-  } else if (family == "softmax_cross_entropy/1" && direction == "fwd") {
-    all_inputs(0);
-    axes.outputs = {{1, 0}, {2, 0}};
-    axes.item_outputs = {1, 2};
   } else if (family == "relu/1" || family == "sigmoid/1" || family == "tanh/1" ||
              family == "add/1") {
     if (op.in(0).rank() == 0) return {};

@@ -94,7 +94,7 @@ void append_loss(Graph& graph, Loss loss, Purpose purpose) {
   const Value output{graph.output, graph.shape(graph.output)};
   if (loss == Loss::softmax_cross_entropy) {
     const Value logits = output;
-    const Op op = ops::SoftmaxCrossEntropy::forward(logits.shape, purpose);
+    const Op op = ops::SoftmaxCrossEntropy{}.forward(logits.shape, purpose);
     const Value targets = builder.leaf(Graph::Source::targets, op.inputs[1]);
     const auto outputs = builder.emit(op, std::array{logits, targets});
     graph.targets = targets.id;
@@ -105,7 +105,8 @@ void append_loss(Graph& graph, Loss loss, Purpose purpose) {
   const Value targets = builder.leaf(Graph::Source::targets, {DType::f32, output.shape});
   graph.targets = targets.id;
   graph.loss =
-      builder.emit_one(ops::MeanSquaredError::forward(output.shape, purpose), {output, targets}).id;
+      builder.emit_one(ops::MeanSquaredError{}.forward(output.shape, purpose), {output, targets})
+          .id;
 }
 
 std::vector<int> append_backward(Graph& graph) { return Backward(graph).run(); }

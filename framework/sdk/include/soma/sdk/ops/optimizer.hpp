@@ -1,6 +1,6 @@
 #pragma once
 
-#include "soma/sdk/op.hpp"
+#include "soma/sdk/ops/adaptive_optimizer.hpp"
 
 namespace soma::ops {
 

@@ -36,6 +36,11 @@ struct SOMA_API Graph {
     std::string
         plugin;  ///< activation that a plugin brings; the op is then "activation/1.fwd" or ".bwd"
   };
+  /// Elements [begin, end) of a parameter, which start at `value` whatever its Init.
+  struct Preset {
+    std::int64_t begin = 0, end = 0;
+    float value = 0;
+  };
   struct ParameterInfo {
     std::string name;  ///< "conv1.weight"
     Shape shape;
@@ -43,6 +48,7 @@ struct SOMA_API Graph {
     std::int64_t fan_in = 0, fan_out = 0;
     int value = -1;
     bool trainable = true;  ///< false: a running statistic, written by an op in training
+    std::vector<Preset> presets = {};
   };
 
   std::vector<ValueInfo> values;
@@ -76,6 +82,8 @@ class SOMA_API GraphBuilder {
   /// A tensor that training changes, named "<layer>.<name>". fan_in and fan_out: see Init.
   Value parameter(std::string_view name, const Shape& shape, Init init, std::int64_t fan_in,
                   std::int64_t fan_out);
+  /// Makes some elements of a parameter start at a value of their own.
+  void preset(const Value& parameter, const Graph::Preset& preset);
   /// A tensor named "<layer>.<name>" that is saved with the model, but not changed by the
   /// optimizer: a running statistic.
   Value buffer(std::string_view name, const Shape& shape, Init init);

@@ -45,6 +45,11 @@ Value GraphBuilder::parameter(std::string_view name, const Shape& shape, Init in
   return value;
 }
 
+void GraphBuilder::preset(const Value& parameter, const Graph::Preset& preset) {
+  const int number = graph_.values[static_cast<std::size_t>(parameter.id)].index;
+  graph_.parameters[static_cast<std::size_t>(number)].presets.push_back(preset);
+}
+
 Value GraphBuilder::buffer(std::string_view name, const Shape& shape, Init init) {
   const Value value = parameter(name, shape, init, 0, 0);
   graph_.values[static_cast<std::size_t>(value.id)].needs_gradient = false;

@@ -28,6 +28,16 @@ class Fields {
     }
     return n;
   }
+  double real(const char* name, double fallback) {
+    asked_.insert(name);
+    for (const auto& [key, value] : a_.entries()) {
+      if (key != name) continue;
+      if (const auto* whole = std::get_if<std::int64_t>(&value)) {
+        return static_cast<double>(*whole);
+      }
+    }
+    return a_.real(name, fallback);
+  }
   bool flag(const char* name, bool fallback) {
     asked_.insert(name);
     const std::int64_t n = a_.integer(name, fallback ? 1 : 0);

@@ -135,6 +135,10 @@ std::vector<Model::LayerView> Model::layers() const {
       // Every output is one sum over the weights of its channel.
       views[static_cast<std::size_t>(node.layer)].macs +=
           node.op.out(0).elements() * node.op.in(1).elements_from(1);
+    } else if (family == "rnn/1" || family == "lstm/1" || family == "gru/1") {
+      // Every gate of every step sums over the units.
+      views[static_cast<std::size_t>(node.layer)].macs +=
+          node.op.in(0).elements() * node.op.in(1).elements_from(1);
     }
   }
   return views;
@@ -144,11 +148,16 @@ void Model::initialize(std::uint64_t seed) {
   State& s = *state_;
   if (s.layers.empty()) throw StateError("model '" + s.name + "' has no layers");
   if (s.parameters.empty()) {
-    for (const auto& p : s.probe.parameters) s.parameters.push_back({p.name, Tensor(p.shape), 1, p.trainable});
+    for (const auto& p : s.probe.parameters)
+      s.parameters.push_back({p.name, Tensor(p.shape), 1, p.trainable});
   }
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
     const auto& info = s.probe.parameters[i];
     draw(s.parameters[i].value.as<float>(), info.init, info.fan_in, info.fan_out, seed, info.name);
+    for (const Graph::Preset& preset : info.presets) {
+      const auto values = s.parameters[i].value.as<float>();
+      std::fill(values.begin() + preset.begin, values.begin() + preset.end, preset.value);
+    }
     ++s.parameters[i].version;
   }
   s.initialized = true;

@@ -2,36 +2,12 @@
 
 #include <algorithm>
 
-#include "soma/sdk/math/lanes.hpp"
+#include "lane_sums.hpp"
 
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
 constexpr std::int64_t kColumnChunk = 32;
-
-// Sum over i in [0, n) of term(i), where term returns eight terms at once, +0 beyond n.
-template <class Term>
-float sum_of(std::int64_t n, Term term) {
-  float total = 0;
-  for (std::int64_t begin = 0; begin < n; begin += kSumBlock) {
-    const std::int64_t end = std::min(begin + kSumBlock, n);
-    // The sixteen lanes of the definition: elements beyond the end add nothing, not even +0, which
-    // could change a lane of -0; no lane is ever -0, as it started from +0.
-    Lanes low(0), high(0);
-    for (std::int64_t i = begin; i < end; i += 16) {
-      low = low + term(i, end - i);
-      high = high + term(i + 8, end - i - 8);
-    }
-    float lane[8];
-    Lanes(low + high).store(lane);
-    for (int width = 4; width > 0; width /= 2) {
-      for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
-    }
-    total += lane[0];
-  }
-  return total;
-}
 
 Lanes load(const float* p, std::int64_t left) {
   if (left >= 8) return Lanes::load(p);
@@ -58,20 +34,20 @@ void sum_block(const float* x, std::int64_t stride, std::int64_t rows, std::int6
 }  // namespace
 
 float canonical_sum(const float* x, std::int64_t n) {
-  return sum_of(n, [&](std::int64_t i, std::int64_t left) { return load(x + i, left); });
+  return lane_sums<1>(n, [&](std::int64_t i, auto at) { return std::array{at.load(x + i)}; })[0];
 }
 
 float canonical_dot(const float* a, const float* b, std::int64_t n) {
-  return sum_of(n, [&](std::int64_t i, std::int64_t left) {
-    return Lanes(load(a + i, left) * load(b + i, left));
-  });
+  return lane_sums<1>(n, [&](std::int64_t i, auto at) {
+    return std::array{Lanes(at.load(a + i) * at.load(b + i))};
+  })[0];
 }
 
 float canonical_squared_distance(const float* a, const float* b, std::int64_t n) {
-  return sum_of(n, [&](std::int64_t i, std::int64_t left) {
-    const Lanes d = load(a + i, left) - load(b + i, left);
-    return Lanes(d * d);
-  });
+  return lane_sums<1>(n, [&](std::int64_t i, auto at) {
+    const Lanes d = at.load(a + i) - at.load(b + i);
+    return std::array{Lanes(d * d)};
+  })[0];
 }
 
 void column_block_sums(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t cols,
@@ -83,11 +59,13 @@ void column_block_sums(const float* x, std::int64_t stride, std::int64_t rows, s
 
 void add_block_sums(const float* by_block, std::int64_t blocks, std::int64_t cols, bool accumulate,
                     float* sums) {
-  for (std::int64_t c = 0; c < cols; ++c) {
-    float total = 0;
-    for (std::int64_t block = 0; block < blocks; ++block) total += by_block[block * cols + c];
-    sums[c] = accumulate ? sums[c] + total : total;
-  }
+  for_lanes(cols, [&](std::int64_t c, auto at) {
+    Lanes total(0);
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      total = total + at.load(by_block + block * cols + c);
+    }
+    at.store(accumulate ? Lanes(at.load(sums + c) + total) : total, sums + c);
+  });
 }
 
 void column_sums_by_block(const Parallel& parallel, int threads, const float* x, std::int64_t rows,

@@ -1,7 +1,41 @@
 #include "graph/backward.hpp"
+#include "soma/sdk/ops/batch_norm.hpp"
+#include "soma/sdk/ops/group_norm.hpp"
+#include "soma/sdk/ops/layer_norm.hpp"
 
 namespace soma {
+namespace {
 
-std::span<const GradientRule> normalization_gradients() { return {}; }
+/// Batch and group norm: x, gamma and beta in; y and the statistics that backward needs out.
+template <class Family>
+void grouped(Backward& b, const Graph::Node& node) {
+  const Value operands[] = {b.in(node, 0), b.in(node, 1), b.out(node, 1), b.out(node, 2),
+                            b.grad(node)};
+  const auto grads =
+      b.emit_all(Family::from(node.op.attributes).backward(operands[0].shape), operands, node);
+  for (std::size_t i = 0; i < 3; ++i) b.give(node.inputs[i], grads[i], node);
+}
+
+void row_norm(Backward& b, const Graph::Node& node) {
+  const auto norm = ops::RowNorm::from(node.op);
+  std::vector<Value> operands = {b.in(node, 0)};
+  if (norm.scale) operands.push_back(b.in(node, 1));
+  for (std::size_t i = 1; i < node.outputs.size(); ++i) operands.push_back(b.out(node, i));
+  operands.push_back(b.grad(node));
+  const auto grads = b.emit_all(norm.backward(operands[0].shape), operands, node);
+  for (std::size_t i = 0; i < grads.size(); ++i) b.give(node.inputs[i], grads[i], node);
+}
+
+}  // namespace
+
+std::span<const GradientRule> normalization_gradients() {
+  static constexpr GradientRule kRules[] = {
+      {ops::BatchNorm::kForward, &grouped<ops::BatchNorm>},
+      {ops::GroupNorm::kForward, &grouped<ops::GroupNorm>},
+      {ops::RowNorm::kLayerForward, &row_norm},
+      {ops::RowNorm::kRmsForward, &row_norm},
+  };
+  return kRules;
+}
 
 }  // namespace soma

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+#include <cstdio>
 #include <memory>
 #include <set>
 #include <span>
@@ -43,6 +45,22 @@ class Fields {
     const std::int64_t n = a_.integer(name, fallback ? 1 : 0);
     if (n != 0 && n != 1) fail(std::string(name) + ": expected true or false");
     return n == 1;
+  }
+  /// A number in [least, most]; a whole number counts as one.
+  double real(const char* name, double fallback, double least = -HUGE_VAL, double most = HUGE_VAL) {
+    asked_.insert(name);
+    double x = fallback;
+    for (const auto& [key, value] : a_.entries()) {
+      if (key != name) continue;
+      const auto* whole = std::get_if<std::int64_t>(&value);
+      x = whole != nullptr ? static_cast<double>(*whole) : a_.real(name, fallback);
+    }
+    if (!(x >= least && x <= most)) {
+      char text[120];
+      std::snprintf(text, sizeof text, "expected a number from %g to %g, got %g", least, most, x);
+      fail(std::string(name) + ": " + text);
+    }
+    return x;
   }
   std::string activation(const char* name, const std::string& fallback) {
     asked_.insert(name);

@@ -23,6 +23,9 @@ int in_place_input(const Op& op) {
   const std::string_view family = op.family();
   const bool pointwise = family == "relu/1" || family == "sigmoid/1" || family == "tanh/1";
   if (pointwise) return op.direction() == "fwd" ? 0 : 1;
+  const bool norm = family == "batch_norm/1" || family == "group_norm/1" ||
+                    family == "layer_norm/1" || family == "rms_norm/1";
+  if (norm) return op.direction() == "fwd" ? 0 : static_cast<int>(op.inputs.size()) - 1;
   return family == "add/1" ? 0 : -1;
 }
 

@@ -14,7 +14,8 @@ const std::vector<Entry>& entries() {
     for (const auto& family :
          {linear_kernels(), matmul_kernels(), conv2d_kernels(), conv2d_weights_kernels(),
           pool2d_kernels(), pointwise_kernels(), softmax_kernels(), loss_kernels(),
-          optimizer_kernels(), arithmetic_kernels(), arrangement_kernels(), embedding_kernels(),
+          optimizer_kernels(), arithmetic_kernels(), axis_reduction_kernels(),
+          arrangement_kernels(), permute_kernels(), upsample2d_kernels(), embedding_kernels(),
           dropout_kernels(), normalization_kernels(), recurrent_kernels(), attention_kernels()}) {
       list.insert(list.end(), family.begin(), family.end());
     }

@@ -132,9 +132,11 @@ std::vector<Model::LayerView> Model::layers() const {
   for (const auto& node : s.probe.nodes) {
     const std::string_view family = node.op.family();
     if (family == "linear/1" || family == "conv2d/1") {
-      // Every output is one sum over the weights of its channel.
+      // Every output is one sum over the weights of its channel; in a transposed convolution every
+      // input meets them.
+      const bool transposed = node.op.direction() == "bwd_data";
       views[static_cast<std::size_t>(node.layer)].macs +=
-          node.op.out(0).elements() * node.op.in(1).elements_from(1);
+          (transposed ? node.op.in(0) : node.op.out(0)).elements() * node.op.in(1).elements_from(1);
     }
   }
   return views;
@@ -144,7 +146,8 @@ void Model::initialize(std::uint64_t seed) {
   State& s = *state_;
   if (s.layers.empty()) throw StateError("model '" + s.name + "' has no layers");
   if (s.parameters.empty()) {
-    for (const auto& p : s.probe.parameters) s.parameters.push_back({p.name, Tensor(p.shape), 1, p.trainable});
+    for (const auto& p : s.probe.parameters)
+      s.parameters.push_back({p.name, Tensor(p.shape), 1, p.trainable});
   }
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
     const auto& info = s.probe.parameters[i];

@@ -23,7 +23,10 @@ int in_place_input(const Op& op) {
   const std::string_view family = op.family();
   const bool pointwise = family == "relu/1" || family == "sigmoid/1" || family == "tanh/1";
   if (pointwise) return op.direction() == "fwd" ? 0 : 1;
-  return family == "add/1" ? 0 : -1;
+  const bool first = family == "add/1" || family == "multiply/1" || family == "subtract/1" ||
+                     family == "scale/1" || family == "dropout/1" ||
+                     op.id == "broadcast_add/1.fwd" || op.id == "broadcast_multiply/1.fwd";
+  return first ? 0 : -1;
 }
 
 }  // namespace

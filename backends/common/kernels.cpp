@@ -11,13 +11,28 @@ namespace {
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> all = [] {
     std::vector<Entry> list;
-    for (const auto& family :
-         {linear_kernels(), matmul_kernels(), conv2d_kernels(), conv2d_weights_kernels(),
-          pool2d_kernels(), pointwise_kernels(), softmax_kernels(), loss_kernels(),
-          elementwise_loss_kernels(), optimizer_kernels(), adaptive_optimizer_kernels(),
-          regularization_kernels(), arithmetic_kernels(), arrangement_kernels(),
-          embedding_kernels(), dropout_kernels(), normalization_kernels(), recurrent_kernels(),
-          attention_kernels()}) {
+    for (const auto& family : {linear_kernels(),
+                               matmul_kernels(),
+                               conv2d_kernels(),
+                               conv2d_weights_kernels(),
+                               pool2d_kernels(),
+                               pointwise_kernels(),
+                               softmax_kernels(),
+                               loss_kernels(),
+                               elementwise_loss_kernels(),
+                               optimizer_kernels(),
+                               adaptive_optimizer_kernels(),
+                               regularization_kernels(),
+                               arithmetic_kernels(),
+                               axis_reduction_kernels(),
+                               arrangement_kernels(),
+                               permute_kernels(),
+                               upsample2d_kernels(),
+                               embedding_kernels(),
+                               dropout_kernels(),
+                               normalization_kernels(),
+                               recurrent_kernels(),
+                               attention_kernels()}) {
       list.insert(list.end(), family.begin(), family.end());
     }
     return list;

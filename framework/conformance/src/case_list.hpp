@@ -22,6 +22,7 @@ void add_loss_cases(std::vector<Case>& to);
 void add_optimizer_cases(std::vector<Case>& to);
 void add_activation_cases(std::vector<Case>& to);
 void add_structure_cases(std::vector<Case>& to);
+void add_arrangement_cases(std::vector<Case>& to);  // called by add_structure_cases
 void add_normalization_cases(std::vector<Case>& to);
 void add_recurrent_cases(std::vector<Case>& to);
 void add_attention_cases(std::vector<Case>& to);

@@ -23,7 +23,19 @@ struct Value {
 ///   zeros, ones
 ///   he_normal      N(0, 2 / fan_in)                   He et al., arXiv:1502.01852
 ///   xavier_uniform U(-a, a), a = sqrt(6 / (fan_in + fan_out))   Glorot & Bengio, AISTATS 2010
-enum class Init { automatic, zeros, ones, he_normal, he_uniform, xavier_normal, xavier_uniform };
+///   sinusoid       rows t of D = fan_out numbers, nothing random: sin(t / 10000^(k / D)) at even
+///   k,
+///                  the cosine of the same angle at k + 1   Vaswani et al., arXiv:1706.03762
+enum class Init {
+  automatic,
+  zeros,
+  ones,
+  he_normal,
+  he_uniform,
+  xavier_normal,
+  xavier_uniform,
+  sinusoid
+};
 
 /// Names as in model files: "auto", "zeros", "he_normal", ...; from_name throws ShapeError listing
 /// them.

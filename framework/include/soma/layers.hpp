@@ -9,6 +9,7 @@
 #include "soma/layers/normalization.hpp"
 #include "soma/layers/recurrent.hpp"
 #include "soma/layers/structure.hpp"
+#include "soma/layers/window.hpp"
 
 namespace soma {
 

@@ -7,12 +7,32 @@
 namespace soma {
 namespace {
 
+/// Padding after the image so that the last window, begun inside the image or the padding before
+/// it, is whole.
+std::int64_t ceil_padding(std::int64_t extent, std::int64_t kernel, std::int64_t stride,
+                          std::int64_t before, std::int64_t after) {
+  const std::int64_t room = before + extent + after - kernel;
+  if (room < 0 || room % stride == 0) return after;
+  const std::int64_t last = (room / stride + 1) * stride;  // where the added window begins
+  return last >= before + extent ? after : last + kernel - before - extent;
+}
+
 template <class Pool>
 ops::Pool2d pool_of(const Pool& layer, const Shape& image) {
-  const std::int64_t stride = layer.stride > 0 ? layer.stride : layer.size;
-  return {.kernel_h = layer.size,
-          .kernel_w = layer.size,
-          .window = window_of(image, layer.size, stride, 1, layer.padding)};
+  const std::int64_t h = layer.size_h > 0 ? layer.size_h : layer.size;
+  const std::int64_t w = layer.size_w > 0 ? layer.size_w : layer.size;
+  ops::Pool2d pool{.kernel_h = h,
+                   .kernel_w = w,
+                   .window = window_of(layer, image, h, w, layer.stride > 0 ? layer.stride : h,
+                                       layer.stride > 0 ? layer.stride : w, 1)};
+  if (layer.ceil) {
+    ops::Window2d& window = pool.window;
+    window.pad_bottom =
+        ceil_padding(image[1], h, window.stride_h, window.pad_top, window.pad_bottom);
+    window.pad_right =
+        ceil_padding(image[2], w, window.stride_w, window.pad_left, window.pad_right);
+  }
+  return pool;
 }
 
 template <class Pool>
@@ -21,7 +41,22 @@ Attributes pool_attributes(const Pool& layer) {
   a.set("size", layer.size);
   a.set_unless("stride", layer.stride, std::int64_t{0});
   write_padding(a, layer.padding);
+  a.set_unless("size_h", layer.size_h, std::int64_t{0});
+  a.set_unless("size_w", layer.size_w, std::int64_t{0});
+  write_window(a, layer);
+  a.set_unless("ceil", layer.ceil, false);
   return a;
+}
+
+template <class Pool>
+void read_pool(Fields& f, Pool& layer) {
+  layer.size = f.count("size", 2);
+  layer.stride = f.count("stride", 0, 0);
+  layer.padding = f.padding();
+  layer.size_h = f.count("size_h", 0, 0);
+  layer.size_w = f.count("size_w", 0, 0);
+  read_window(f, layer);
+  layer.ceil = f.flag("ceil", false);
 }
 
 }  // namespace
@@ -65,12 +100,13 @@ Value Conv2d::build(GraphBuilder& graph, std::span<const Value> inputs) const {
                      std::to_string(channels) + " input channels and " + std::to_string(filters) +
                      " filters");
   }
+  const std::int64_t h = kernel_h > 0 ? kernel_h : kernel, w = kernel_w > 0 ? kernel_w : kernel;
   ops::Conv2d conv;
-  conv.window = window_of(x.shape, kernel, stride, dilation, padding);
+  conv.window = window_of(*this, x.shape, h, w, stride, stride, dilation);
   conv.groups = groups;
-  const std::int64_t taps = kernel * kernel;
-  return contract(graph, conv, x, {filters, kernel, kernel, channels / groups}, bias, activation,
-                  init, channels / groups * taps, filters / groups * taps);
+  const std::int64_t taps = h * w;
+  return contract(graph, conv, x, {filters, h, w, channels / groups}, bias, activation, init,
+                  channels / groups * taps, filters / groups * taps);
 }
 
 Attributes Conv2d::attributes() const {
@@ -84,6 +120,9 @@ Attributes Conv2d::attributes() const {
   a.set_unless("bias", bias, true);
   a.set_unless("activation", activation, std::string());
   write_init(a, init);
+  a.set_unless("kernel_h", kernel_h, std::int64_t{0});
+  a.set_unless("kernel_w", kernel_w, std::int64_t{0});
+  write_window(a, *this);
   return a;
 }
 
@@ -98,6 +137,9 @@ Conv2d Conv2d::from(const Attributes& a) {
   layer.bias = f.flag("bias", true);
   layer.activation = f.activation("activation", "");
   layer.init = f.init();
+  layer.kernel_h = f.count("kernel_h", 0, 0);
+  layer.kernel_w = f.count("kernel_w", 0, 0);
+  read_window(f, layer);
   f.done();
   return layer;
 }
@@ -112,15 +154,17 @@ Attributes MaxPool2d::attributes() const { return pool_attributes(*this); }
 
 MaxPool2d MaxPool2d::from(const Attributes& a) {
   Fields f(kType, a);
-  MaxPool2d layer{.size = f.count("size", 2)};
-  layer.stride = f.count("stride", 0, 0);
-  layer.padding = f.padding();
+  MaxPool2d layer;
+  read_pool(f, layer);
   f.done();
   return layer;
 }
 
 Value AvgPool2d::build(GraphBuilder& graph, std::span<const Value> inputs) const {
   const Value& x = image(kType, inputs);
+  if (include_pad && ceil) {
+    throw ShapeError("avg_pool2d: include_pad: expected false where ceil is true");
+  }
   ops::Pool2d pool = pool_of(*this, x.shape);
   pool.include_pad = include_pad;
   return graph.emit_one(pool.avg_forward(x.shape, graph.purpose()), {x});
@@ -134,9 +178,8 @@ Attributes AvgPool2d::attributes() const {
 
 AvgPool2d AvgPool2d::from(const Attributes& a) {
   Fields f(kType, a);
-  AvgPool2d layer{.size = f.count("size", 2)};
-  layer.stride = f.count("stride", 0, 0);
-  layer.padding = f.padding();
+  AvgPool2d layer;
+  read_pool(f, layer);
   layer.include_pad = f.flag("include_pad", false);
   f.done();
   return layer;

@@ -15,7 +15,8 @@ constexpr std::pair<Init, const char*> kNames[] = {{Init::automatic, "auto"},
                                                    {Init::he_normal, "he_normal"},
                                                    {Init::he_uniform, "he_uniform"},
                                                    {Init::xavier_normal, "xavier_normal"},
-                                                   {Init::xavier_uniform, "xavier_uniform"}};
+                                                   {Init::xavier_uniform, "xavier_uniform"},
+                                                   {Init::sinusoid, "sinusoid"}};
 
 /// One standard normal number per element, by Box & Muller (1958) with the canonical functions.
 float normal(const PhiloxStream& stream, std::uint32_t element) {
@@ -24,6 +25,18 @@ float normal(const PhiloxStream& stream, std::uint32_t element) {
   const float v = static_cast<float>(block[1] >> 8) * 0x1p-24f;           // [0, 1)
   constexpr float kTwoPi = 6.28318530717958647692f;
   return std::sqrt(-2.0f * math::log(u)) * math::cos(kTwoPi * v);
+}
+
+/// Sines and cosines of falling frequency, with the canonical functions.
+void sinusoid(std::span<float> to, std::int64_t width) {
+  constexpr float kLog10000 = 9.21034037197618273607f;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    const auto row = static_cast<std::int64_t>(i) / width;
+    const auto column = static_cast<std::int64_t>(i) % width;
+    const float exponent = static_cast<float>(column / 2 * 2) / static_cast<float>(width);
+    const float angle = static_cast<float>(row) * math::exp(-exponent * kLog10000);
+    to[i] = column % 2 == 0 ? math::sin(angle) : math::cos(angle);
+  }
 }
 
 }  // namespace
@@ -75,6 +88,8 @@ void draw(std::span<float> to, Init init, std::int64_t fan_in, std::int64_t fan_
       return gaussian(std::sqrt(2 / both));
     case Init::xavier_uniform:
       return uniform(std::sqrt(6 / both));
+    case Init::sinusoid:
+      return sinusoid(to, std::max<std::int64_t>(1, fan_out));
   }
 }
 

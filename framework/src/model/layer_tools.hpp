@@ -40,6 +40,10 @@ class Fields {
     }
     return a_.real(name, fallback);
   }
+  std::string text(const char* name, const std::string& fallback) {
+    asked_.insert(name);
+    return a_.text(name, fallback);
+  }
   bool flag(const char* name, bool fallback) {
     asked_.insert(name);
     const std::int64_t n = a_.integer(name, fallback ? 1 : 0);
@@ -124,6 +128,26 @@ inline const Value& image(std::string_view type, std::span<const Value> inputs) 
   return x;
 }
 
+/// The same for sequences.
+inline const Value& sequence(std::string_view type, std::span<const Value> inputs) {
+  const Value& x = single(type, inputs);
+  if (x.shape.rank() != 3) {
+    throw ShapeError(std::string(type) + ": expected a sequence [N,T,C], got " + x.shape.str());
+  }
+  return x;
+}
+
+/// The axis that a layer's field names: the batch is axis 0, negative ones count from the end.
+/// Throws ShapeError for the batch and for axes that the shape does not have.
+inline int sample_axis(std::string_view type, const Shape& shape, std::int64_t axis) {
+  const std::int64_t from_front = axis < 0 ? shape.rank() + axis : axis;
+  if (from_front < 1 || from_front >= shape.rank()) {
+    throw ShapeError(std::string(type) + ": axis: expected one of " + shape.str() +
+                     " but the batch, got " + std::to_string(axis));
+  }
+  return static_cast<int>(from_front);
+}
+
 inline Value flat(GraphBuilder& graph, const Value& x) {
   if (x.shape.rank() < 1) throw ShapeError("flatten: expected [N,...], got a scalar");
   return graph.reshape(x, {x.shape[0], x.shape.elements_from(1)});
@@ -169,15 +193,50 @@ inline std::pair<std::int64_t, std::int64_t> same_padding(std::int64_t extent, s
   return {total / 2, total - total / 2};
 }
 
-inline ops::Window2d window_of(const Shape& image, std::int64_t kernel, std::int64_t stride,
-                               std::int64_t dilation, Padding padding) {
-  ops::Window2d w{.stride_h = stride, .stride_w = stride};
+/// The window of a layer with the fields stride_h, stride_w (0: `stride`), padding and pad_top,
+/// pad_bottom, pad_left, pad_right (zeros around the image where the padding is `valid`).
+template <class Spec>
+ops::Window2d window_of(const Spec& layer, const Shape& image, std::int64_t kernel_h,
+                        std::int64_t kernel_w, std::int64_t stride_h, std::int64_t stride_w,
+                        std::int64_t dilation) {
+  ops::Window2d w{.stride_h = layer.stride_h > 0 ? layer.stride_h : stride_h,
+                  .stride_w = layer.stride_w > 0 ? layer.stride_w : stride_w,
+                  .pad_top = layer.pad_top,
+                  .pad_bottom = layer.pad_bottom,
+                  .pad_left = layer.pad_left,
+                  .pad_right = layer.pad_right};
   w.dilation_h = w.dilation_w = dilation;
-  if (padding == Padding::same) {
-    std::tie(w.pad_top, w.pad_bottom) = same_padding(image[1], kernel, stride, dilation);
-    std::tie(w.pad_left, w.pad_right) = same_padding(image[2], kernel, stride, dilation);
+  if (layer.padding == Padding::same) {
+    if (w.pad_top != 0 || w.pad_bottom != 0 || w.pad_left != 0 || w.pad_right != 0) {
+      throw ShapeError(std::string(Spec::kType) +
+                       ": padding: expected \"valid\" where pad_top, pad_bottom, pad_left or "
+                       "pad_right is given");
+    }
+    std::tie(w.pad_top, w.pad_bottom) = same_padding(image[1], kernel_h, w.stride_h, dilation);
+    std::tie(w.pad_left, w.pad_right) = same_padding(image[2], kernel_w, w.stride_w, dilation);
   }
   return w;
+}
+
+/// Reads and writes the fields that window_of uses, but for `padding`.
+template <class Spec>
+void read_window(Fields& f, Spec& layer) {
+  layer.stride_h = f.count("stride_h", 0, 0);
+  layer.stride_w = f.count("stride_w", 0, 0);
+  layer.pad_top = f.count("pad_top", 0, 0);
+  layer.pad_bottom = f.count("pad_bottom", 0, 0);
+  layer.pad_left = f.count("pad_left", 0, 0);
+  layer.pad_right = f.count("pad_right", 0, 0);
+}
+template <class Spec>
+void write_window(Attributes& a, const Spec& layer) {
+  const std::int64_t none = 0;
+  a.set_unless("stride_h", layer.stride_h, none);
+  a.set_unless("stride_w", layer.stride_w, none);
+  a.set_unless("pad_top", layer.pad_top, none);
+  a.set_unless("pad_bottom", layer.pad_bottom, none);
+  a.set_unless("pad_left", layer.pad_left, none);
+  a.set_unless("pad_right", layer.pad_right, none);
 }
 
 inline void write_padding(Attributes& a, Padding padding) {
@@ -203,6 +262,7 @@ constexpr LayerType layer_type() {
 // The layer types, in the file of the same name.
 std::span<const LayerType> core_layers();
 std::span<const LayerType> structure_layers();
+std::span<const LayerType> window_layers();
 std::span<const LayerType> normalization_layers();
 std::span<const LayerType> recurrent_layers();
 std::span<const LayerType> attention_layers();

@@ -132,9 +132,11 @@ std::vector<Model::LayerView> Model::layers() const {
   for (const auto& node : s.probe.nodes) {
     const std::string_view family = node.op.family();
     if (family == "linear/1" || family == "conv2d/1") {
-      // Every output is one sum over the weights of its channel.
+      // Every output is one sum over the weights of its channel; in a transposed convolution every
+      // input meets them.
+      const bool transposed = node.op.direction() == "bwd_data";
       views[static_cast<std::size_t>(node.layer)].macs +=
-          node.op.out(0).elements() * node.op.in(1).elements_from(1);
+          (transposed ? node.op.in(0) : node.op.out(0)).elements() * node.op.in(1).elements_from(1);
     } else if (family == "rnn/1" || family == "lstm/1" || family == "gru/1") {
       // Every gate of every step sums over the units.
       views[static_cast<std::size_t>(node.layer)].macs +=

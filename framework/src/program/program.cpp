@@ -26,7 +26,10 @@ int in_place_input(const Op& op) {
   const bool norm = family == "batch_norm/1" || family == "group_norm/1" ||
                     family == "layer_norm/1" || family == "rms_norm/1";
   if (norm) return op.direction() == "fwd" ? 0 : static_cast<int>(op.inputs.size()) - 1;
-  return family == "add/1" ? 0 : -1;
+  const bool first = family == "add/1" || family == "multiply/1" || family == "subtract/1" ||
+                     family == "scale/1" || family == "dropout/1" ||
+                     op.id == "broadcast_add/1.fwd" || op.id == "broadcast_multiply/1.fwd";
+  return first ? 0 : -1;
 }
 
 }  // namespace

@@ -27,7 +27,9 @@ struct SOMA_API Dense {
 };
 
 /// input [N,H,W,C] -> [N,P,Q,filters]. Parameters weight [filters,kernel,kernel,C/groups], bias
-/// [filters]. `same` keeps ceil(H / stride), the odd pixel of padding at the bottom and right.
+/// [filters]. `same` keeps ceil(H / stride), the odd pixel of padding at the bottom and right;
+/// `valid` adds pad_top, pad_bottom, pad_left and pad_right zeros. kernel_h, kernel_w, stride_h and
+/// stride_w replace kernel and stride where they are not 0; the weight is [filters,R,S,C/groups].
 struct SOMA_API Conv2d {
   static constexpr std::string_view kType = "conv2d";
   std::int64_t filters = 0;
@@ -39,30 +41,46 @@ struct SOMA_API Conv2d {
   bool bias = true;
   std::string activation = "";
   Init init = Init::automatic;
+  std::int64_t kernel_h = 0, kernel_w = 0;
+  std::int64_t stride_h = 0, stride_w = 0;
+  std::int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
 
   Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
   Attributes attributes() const;
   static Conv2d from(const Attributes& a);
 };
 
-/// input [N,H,W,C] -> [N,P,Q,C], windows of size x size; stride 0 means size.
+/// input [N,H,W,C] -> [N,P,Q,C], windows of size x size; stride 0 means size. size_h, size_w,
+/// stride_h and stride_w replace size and stride where they are not 0; padding as in Conv2d, less
+/// than the window. With `ceil`, P and Q are rounded up where the last window still begins inside
+/// the padded image: pixels that would be left over get a smaller window.
 struct SOMA_API MaxPool2d {
   static constexpr std::string_view kType = "max_pool2d";
   std::int64_t size = 2;
   std::int64_t stride = 0;
   Padding padding = Padding::valid;
+  std::int64_t size_h = 0, size_w = 0;
+  std::int64_t stride_h = 0, stride_w = 0;
+  std::int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+  bool ceil = false;
 
   Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
   Attributes attributes() const;
   static MaxPool2d from(const Attributes& a);
 };
 
+/// The same with means; include_pad counts the padding among what the sum is divided by, and cannot
+/// go with `ceil`.
 struct SOMA_API AvgPool2d {
   static constexpr std::string_view kType = "avg_pool2d";
   std::int64_t size = 2;
   std::int64_t stride = 0;
   Padding padding = Padding::valid;
   bool include_pad = false;
+  std::int64_t size_h = 0, size_w = 0;
+  std::int64_t stride_h = 0, stride_w = 0;
+  std::int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+  bool ceil = false;
 
   Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
   Attributes attributes() const;

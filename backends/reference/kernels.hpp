@@ -33,8 +33,10 @@ struct Entry {
 };
 
 /// An entry for a class template K<T> that is constructed from the op.
+/// Static, because g++ 12 gives an instance for a class template of an unnamed namespace external
+/// linkage: two files with templates of one name would share it.
 template <template <class> class K>
-Entry entry(const char* id) {
+static Entry entry(const char* id) {
   return {id, [](const Op& op) -> std::unique_ptr<sdk::Kernel> {
             switch (op.inputs.at(0).dtype) {
               case DType::f32:

@@ -24,12 +24,12 @@ bool wanted(const Case& c) {
 }
 
 /// Case by case, so that the checks of a case share what was computed for it.
-std::vector<CaseCheck> checks_of(const std::string& family) {
+std::vector<CaseCheck> all_checks() {
   std::vector<CaseCheck> list;
   if (front_options().mode != FrontOptions::Mode::examine) return list;
   const bool of_oracle = front_options().backend == "reference";
   for (const Case& c : cases()) {
-    if (c.family != family || !wanted(c)) continue;
+    if (!wanted(c)) continue;
     for (const Check check : checks_for(c, of_oracle)) {
       const std::string& only = front_options().check_filter;
       if (only.empty() || only == name_of(check)) list.push_back({&c, check});
@@ -39,31 +39,12 @@ std::vector<CaseCheck> checks_of(const std::string& family) {
 }
 
 std::string name_of_parameter(const testing::TestParamInfo<CaseCheck>& info) {
-  return info.param.c->name + "__" + name_of(info.param.check);
+  return info.param.c->family + "__" + info.param.c->name + "__" + name_of(info.param.check);
 }
 
-// A filter may leave a family without cases.
+// A filter may leave nothing.
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Ops);
-
-#define SOMA_CONFORMANCE_FAMILY(family) \
-  INSTANTIATE_TEST_SUITE_P(family, Ops, testing::ValuesIn(checks_of(#family)), name_of_parameter)
-SOMA_CONFORMANCE_FAMILY(linear);
-SOMA_CONFORMANCE_FAMILY(matmul);
-SOMA_CONFORMANCE_FAMILY(conv2d);
-SOMA_CONFORMANCE_FAMILY(pool2d);
-SOMA_CONFORMANCE_FAMILY(pointwise);
-SOMA_CONFORMANCE_FAMILY(softmax);
-SOMA_CONFORMANCE_FAMILY(loss);
-SOMA_CONFORMANCE_FAMILY(optimizer);
-SOMA_CONFORMANCE_FAMILY(attention);
-SOMA_CONFORMANCE_FAMILY(rnn);
-SOMA_CONFORMANCE_FAMILY(lstm);
-SOMA_CONFORMANCE_FAMILY(gru);
-SOMA_CONFORMANCE_FAMILY(batch_norm);
-SOMA_CONFORMANCE_FAMILY(layer_norm);
-SOMA_CONFORMANCE_FAMILY(rms_norm);
-SOMA_CONFORMANCE_FAMILY(group_norm);
-#undef SOMA_CONFORMANCE_FAMILY
+INSTANTIATE_TEST_SUITE_P(All, Ops, testing::ValuesIn(all_checks()), name_of_parameter);
 
 }  // namespace
 }  // namespace soma::conformance

@@ -30,16 +30,6 @@ class Fields {
     }
     return n;
   }
-  double real(const char* name, double fallback) {
-    asked_.insert(name);
-    for (const auto& [key, value] : a_.entries()) {
-      if (key != name) continue;
-      if (const auto* whole = std::get_if<std::int64_t>(&value)) {
-        return static_cast<double>(*whole);
-      }
-    }
-    return a_.real(name, fallback);
-  }
   std::string text(const char* name, const std::string& fallback) {
     asked_.insert(name);
     return a_.text(name, fallback);

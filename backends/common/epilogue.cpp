@@ -1,6 +1,6 @@
 #include "epilogue.hpp"
 
-#include "pointwise.hpp"
+#include "activation.hpp"
 
 namespace soma::common {
 

@@ -10,7 +10,7 @@ namespace soma::common {
 class EpiloguePlan {
  public:
   EpiloguePlan() = default;
-  /// Throws UnsupportedError for an activation that is not "", relu, sigmoid or tanh.
+  /// Throws UnsupportedError for an activation that is not built in.
   explicit EpiloguePlan(const ops::Epilogue& epilogue);
   /// For outputs [rows, cols], dense.
   Product product(const sdk::Exec& exec, std::int64_t cols) const;

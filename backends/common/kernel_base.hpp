@@ -44,6 +44,8 @@ std::span<const Entry> matmul_kernels();
 std::span<const Entry> conv2d_kernels();
 std::span<const Entry> conv2d_weights_kernels();
 std::span<const Entry> pool2d_kernels();
+std::span<const Entry> activation_kernels();
+std::span<const Entry> prelu_kernels();
 std::span<const Entry> pointwise_kernels();
 std::span<const Entry> softmax_kernels();
 std::span<const Entry> loss_kernels();

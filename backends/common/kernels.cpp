@@ -17,6 +17,8 @@ const std::vector<Entry>& entries() {
                                conv2d_weights_kernels(),
                                pool2d_kernels(),
                                pointwise_kernels(),
+                               activation_kernels(),
+                               prelu_kernels(),
                                softmax_kernels(),
                                loss_kernels(),
                                elementwise_loss_kernels(),

@@ -73,6 +73,58 @@ class SoftmaxBackward final : public CanonicalKernel {
   std::int64_t rows_, classes_;
 };
 
+class LogSoftmaxForward final : public CanonicalKernel {
+ public:
+  LogSoftmaxForward(const Op& op, const Parallel& parallel)
+      : CanonicalKernel(parallel), rows_(op.in(0)[0]), classes_(op.in(0)[1]) {}
+
+ private:
+  void compute(const sdk::Exec& exec) const override {
+    if (classes_ == 0) return;
+    const auto* all_x = exec.input<float>(0);
+    auto* all_y = exec.output<float>(0);
+    parallel().run(
+        exec.threads(), rows_, softmax_grain(classes_), [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) {
+            const float* x = all_x + i * classes_;
+            float* y = all_y + i * classes_;  // holds the exponentials first
+            const Lanes most(row_max(x, classes_));
+            math::transform_as<Lanes>(x, y, classes_, [most](Lanes v) { return exp(v - most); });
+            const Lanes log_sum(math::log(canonical_sum(y, classes_)));
+            math::transform_as<Lanes>(x, y, classes_,
+                                      [most, log_sum](Lanes v) { return (v - most) - log_sum; });
+          }
+        });
+  }
+
+  std::int64_t rows_, classes_;
+};
+
+class LogSoftmaxBackward final : public CanonicalKernel {
+ public:
+  LogSoftmaxBackward(const Op& op, const Parallel& parallel)
+      : CanonicalKernel(parallel), rows_(op.in(0)[0]), classes_(op.in(0)[1]) {}
+
+ private:
+  void compute(const sdk::Exec& exec) const override {
+    const auto* all_y = exec.input<float>(0);
+    const auto* all_grad = exec.input<float>(1);
+    auto* grad_x = exec.output<float>(0);
+    parallel().run(
+        exec.threads(), rows_, softmax_grain(classes_), [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) {
+            const float* y = all_y + i * classes_;
+            const float* grad = all_grad + i * classes_;
+            const Lanes sum(canonical_sum(grad, classes_));
+            math::transform_as<Lanes>(y, grad, grad_x + i * classes_, classes_,
+                                      [sum](Lanes v, Lanes g) { return g - exp(v) * sum; });
+          }
+        });
+  }
+
+  std::int64_t rows_, classes_;
+};
+
 }  // namespace
 
 float softmax_row(const float* x, float* y, std::int64_t n, float* sum) {
@@ -91,17 +143,19 @@ std::int64_t softmax_grain(std::int64_t n) {
 
 namespace {
 
-KernelPtr make_softmax(const Op& op, const Parallel& parallel) {
-  if (op.id == ops::Softmax::kForward) return std::make_unique<SoftmaxForward>(op, parallel);
-  return std::make_unique<SoftmaxBackward>(op, parallel);
+template <class Kernel>
+KernelPtr make(const Op& op, const Parallel& parallel) {
+  return std::make_unique<Kernel>(op, parallel);
 }
 
 }  // namespace
 
 std::span<const Entry> softmax_kernels() {
   static constexpr Entry kEntries[] = {
-      {ops::Softmax::kForward, &make_softmax},
-      {ops::Softmax::kBackward, &make_softmax},
+      {ops::Softmax::kForward, &make<SoftmaxForward>},
+      {ops::Softmax::kBackward, &make<SoftmaxBackward>},
+      {ops::LogSoftmax::kForward, &make<LogSoftmaxForward>},
+      {ops::LogSoftmax::kBackward, &make<LogSoftmaxBackward>},
   };
   return kEntries;
 }

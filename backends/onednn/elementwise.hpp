@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "pointwise.hpp"
+#include "activation.hpp"
 #include "soma/sdk/backend.hpp"
 #include "soma/sdk/ops/epilogue.hpp"
 

@@ -12,7 +12,8 @@ const std::vector<Entry>& entries() {
     std::vector<Entry> list;
     for (const auto& family : {linear_kernels(),         matmul_kernels(),
                                conv2d_kernels(),         pool2d_kernels(),
-                               pointwise_kernels(),      softmax_kernels(),
+                               pointwise_kernels(),      activation_kernels(),
+                               prelu_kernels(),          softmax_kernels(),
                                loss_kernels(),           elementwise_loss_kernels(),
                                optimizer_kernels(),      adaptive_optimizer_kernels(),
                                regularization_kernels(), arithmetic_kernels(),

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
+#include "soma/sdk/activation_functions.hpp"
 #include "soma/sdk/backend.hpp"
-#include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/ops/epilogue.hpp"
 
 namespace soma::reference {
@@ -13,24 +14,14 @@ namespace soma::reference {
 template <class T>
 class EpilogueLoops {
  public:
-  /// Throws UnsupportedError for an activation that cannot be fused.
+  /// Throws UnsupportedError for an activation that is not built in.
   explicit EpilogueLoops(const ops::Epilogue& epilogue) : epilogue_(epilogue) {
-    if (epilogue.activation == "relu") {
-      activate_ = [](T* y, std::int64_t n) {
-        for (std::int64_t i = 0; i < n; ++i) y[i] = math::relu(y[i]);
+    if (epilogue.activation.empty()) return;
+    activate_ = sdk::visit_activation(epilogue.activation, [](auto function) -> Activate {
+      return [function](T* y, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i) y[i] = function.f(math::Wrapped<T>(y[i])).v;
       };
-    } else if (epilogue.activation == "sigmoid") {
-      activate_ = [](T* y, std::int64_t n) {
-        for (std::int64_t i = 0; i < n; ++i) y[i] = math::sigmoid(y[i]);
-      };
-    } else if (epilogue.activation == "tanh") {
-      activate_ = [](T* y, std::int64_t n) {
-        for (std::int64_t i = 0; i < n; ++i) y[i] = math::tanh(y[i]);
-      };
-    } else if (!epilogue.activation.empty()) {
-      throw UnsupportedError("reference: activation '" + epilogue.activation +
-                             "' cannot be part of an epilogue");
-    }
+    });
   }
 
   /// Applies it to output [rows, channels], which holds the sums.
@@ -45,12 +36,14 @@ class EpilogueLoops {
       const T* residual = exec.input<T>(epilogue_.residual_input());
       for (std::int64_t i = 0; i < rows * channels; ++i) output[i] += residual[i];
     }
-    if (activate_ != nullptr) activate_(output, rows * channels);
+    if (activate_) activate_(output, rows * channels);
   }
 
  private:
+  using Activate = std::function<void(T* y, std::int64_t n)>;
+
   ops::Epilogue epilogue_;
-  void (*activate_)(T* y, std::int64_t n) = nullptr;
+  Activate activate_;
 };
 
 }  // namespace soma::reference

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 #include "soma/conformance/bounds.hpp"
@@ -26,6 +27,10 @@ std::vector<double> doubles(const Array& array);
 /// Every operand replaced by its absolute values: an op evaluated on them gives the sums of
 /// |terms|.
 Operands absolute(const Operands& operands);
+
+/// p ulp from the float64 result, within which a backend computes the activation of that name or
+/// family; half an ulp more than it promises of the rounded result.
+double activation_ulp(std::string_view name);
 
 /// T1 and, on random data, T2 for a sum of `terms` products with `adds` operands added after it
 /// (0 on whole numbers: T3). `magnitude` is the sum of |terms|.

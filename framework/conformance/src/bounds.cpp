@@ -9,6 +9,7 @@
 #include "bound_tools.hpp"
 #include "family.hpp"
 #include "soma/conformance/compare.hpp"
+#include "soma/sdk/ops/activation.hpp"
 #include "soma/sdk/ops/epilogue.hpp"
 #include "soma/sdk/ops/pool2d.hpp"
 
@@ -60,10 +61,6 @@ void bound_probabilities(const std::vector<double>& logits, std::size_t classes,
 }
 
 namespace {
-
-/// Half an ulp more than the functions promise of the rounded float64 result, since limits here are
-/// measured from the float64 result itself; 2.5 has room for it.
-constexpr double kTanhUlp = 1.5, kSigmoidUlp = 2.5;
 
 Expected expected_of(const Array& y) {
   Expected e;
@@ -131,11 +128,11 @@ std::vector<std::vector<double>> term_counts(const Oracle& oracle, const Op& op,
 }
 
 void pass_activation(Expected& e, const std::string& activation) {
-  if (activation != "sigmoid" && activation != "tanh") return;  // relu keeps distances or less
-  const bool sigmoid = activation == "sigmoid";
+  const ops::NamedActivation* row = ops::find_activation(activation);
+  if (row == nullptr) return;
+  const double p = activation_ulp(row->name);
   for (std::size_t i = 0; i < e.value.size(); ++i) {
-    e.limit[i] = e.limit[i] * (sigmoid ? 0.25 : 1.0) +
-                 (sigmoid ? kSigmoidUlp : kTanhUlp) * ulp(e.value[i]) + kTiny;
+    e.limit[i] = e.limit[i] * row->slope + (p > 0 ? p * ulp(e.value[i]) + kTiny : 0);
   }
 }
 
@@ -188,7 +185,7 @@ void bound_pointwise(const Op& op, const Operands& operands, Expected& e) {
     } else if (backward) {  // 4 ulp of a value at the lower end of its binade
       e.limit[i] = 8 * kU * y + kTiny * (1 + std::abs(grad[i]));
     } else {
-      e.limit[i] = (family == "tanh/1" ? kTanhUlp : kSigmoidUlp) * ulp(y) + kTiny;
+      e.limit[i] = activation_ulp(family.substr(0, family.find('/'))) * ulp(y) + kTiny;
     }
   }
 }

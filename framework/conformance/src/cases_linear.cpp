@@ -1,4 +1,5 @@
 #include "case_list.hpp"
+#include "soma/sdk/ops/activation.hpp"
 #include "soma/sdk/ops/linear.hpp"
 
 namespace soma::conformance {
@@ -64,6 +65,12 @@ void add(std::vector<Case>& to, const LinearCase& c) {
 
 void add_linear_cases(std::vector<Case>& to) {
   for (const LinearCase& c : kLinearCases) add(to, c);
+  for (const ops::NamedActivation& row : ops::kNamedActivations) {
+    if (!row.fusible()) continue;
+    const ops::Linear linear{{.bias = true, .activation = std::string(row.name)}};
+    to.push_back({"linear", "fwd_then_" + std::string(row.name),
+                  linear.forward({17, 65}, {33, 65}, Purpose::infer), Spread::offset});
+  }
   // Every size in every place, and every epilogue, without the full product: two walks through the
   // sizes with strides prime to their number.
   const char* const activations[] = {"", "relu", "sigmoid", "tanh"};

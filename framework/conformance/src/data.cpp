@@ -10,6 +10,7 @@
 #include "family.hpp"
 #include "numbers.hpp"
 #include "soma/philox.hpp"
+#include "soma/sdk/ops/activation.hpp"
 #include "soma/sdk/ops/optimizer.hpp"
 #include "soma/sdk/ops/pool2d.hpp"
 
@@ -32,8 +33,9 @@ enum class Role {
 
 Role role_of(const Op& op, std::size_t i) {
   const std::string_view id = op.id;
-  if (id == "sigmoid/1.fwd" || id == "tanh/1.fwd") return Role::activation_input;
-  if ((id == "sigmoid/1.bwd" || id == "tanh/1.bwd") && i == 0) return Role::activation_input;
+  if (i == 0 && ops::is_activation_family(op.family()) && op.family() != "relu/1") {
+    return Role::activation_input;
+  }
   if (id == "softmax/1.fwd") return Role::logits;
   if (id == "softmax/1.bwd" && i == 0) return Role::probabilities;
   if (id == "softmax_cross_entropy/1.fwd") return i == 0 ? Role::logits : Role::targets;

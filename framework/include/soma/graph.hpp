@@ -103,7 +103,8 @@ class SOMA_API GraphBuilder {
   /// The same elements in another shape; nothing is computed. Throws ShapeError if the counts
   /// differ.
   Value reshape(const Value& value, const Shape& shape);
-  /// f(x) for "relu", "sigmoid", "tanh" or an activation that a plugin brings; "" gives x back.
+  /// f(x) for a name of ops::kNamedActivations or an activation that a plugin brings; "" and
+  /// "identity" give x back, "swish" is "silu".
   /// Throws ShapeError that lists the known names.
   Value activation(const Value& x, const std::string& name);
   /// True for a name that activation() takes.

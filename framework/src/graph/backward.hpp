@@ -57,6 +57,7 @@ struct GradientRule {
 
 // The rules, in the file of the same name.
 std::span<const GradientRule> core_gradients();
+std::span<const GradientRule> activation_gradients();  // in core_gradients.cpp
 std::span<const GradientRule> structure_gradients();
 std::span<const GradientRule> normalization_gradients();
 std::span<const GradientRule> recurrent_gradients();

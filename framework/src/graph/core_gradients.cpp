@@ -5,6 +5,7 @@
 #include "soma/sdk/ops/matmul.hpp"
 #include "soma/sdk/ops/pointwise.hpp"
 #include "soma/sdk/ops/pool2d.hpp"
+#include "soma/sdk/ops/prelu.hpp"
 #include "soma/sdk/ops/softmax.hpp"
 
 namespace soma {
@@ -76,10 +77,18 @@ void relu(Backward& b, const Graph::Node& node) {
 
 void activation(Backward& b, const Graph::Node& node) {
   if (!b.wanted(node.inputs[0])) return;
-  const std::string_view family = node.op.family();
-  const ops::Activation function{std::string(family.substr(0, family.find('/')))};
+  const ops::Activation function = ops::Activation::of(node.op);
   const Value grad = b.grad(node);
   b.give(node.inputs[0], b.emit(function.backward(grad.shape), {b.in(node, 0), grad}, node), node);
+}
+
+void prelu(Backward& b, const Graph::Node& node) {
+  const Value x = b.in(node, 0), slope = b.in(node, 1);
+  if (!b.wanted(x.id) && !b.wanted(slope.id)) return;
+  const Value operands[] = {x, slope, b.grad(node)};
+  const auto grads = b.emit_all(ops::PRelu::backward(x.shape, slope.shape), operands, node);
+  b.give(x.id, grads[0], node);
+  b.give(slope.id, grads[1], node);
 }
 
 void plugin_activation(Backward& b, const Graph::Node& node) {
@@ -105,12 +114,31 @@ void softmax(Backward& b, const Graph::Node& node) {
          node);
 }
 
+void log_softmax(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  const Value grad = b.grad(node);
+  const Op op = ops::LogSoftmax::backward(grad.shape);
+  b.give(node.inputs[0], b.emit(op, {b.out(node, 0), grad}, node), node);
+}
+
 void view(Backward& b, const Graph::Node& node) {
   if (!b.wanted(node.inputs[0])) return;
   b.give(node.inputs[0], b.reshape(b.grad(node), b.in(node, 0).shape, node), node);
 }
 
 }  // namespace
+
+std::span<const GradientRule> activation_gradients() {
+  static const std::vector<std::string> ids = ops::activation_ids();
+  static const std::vector<GradientRule> rules = [] {
+    std::vector<GradientRule> list;
+    for (const std::string& id : ids) {
+      if (id.ends_with(".fwd")) list.push_back({id, id == "relu/1.fwd" ? &relu : &activation});
+    }
+    return list;
+  }();
+  return rules;
+}
 
 std::span<const GradientRule> core_gradients() {
   static constexpr GradientRule kRules[] = {
@@ -120,12 +148,11 @@ std::span<const GradientRule> core_gradients() {
       {ops::Matmul::kForward, &matmul},
       {ops::Pool2d::kMaxForward, &max_pool2d},
       {ops::Pool2d::kAvgForward, &avg_pool2d},
-      {"relu/1.fwd", &relu},
-      {"sigmoid/1.fwd", &activation},
-      {"tanh/1.fwd", &activation},
+      {ops::PRelu::kForward, &prelu},
       {"activation/1.fwd", &plugin_activation},
       {ops::Add::kForward, &add},
       {ops::Softmax::kForward, &softmax},
+      {ops::LogSoftmax::kForward, &log_softmax},
   };
   return kRules;
 }

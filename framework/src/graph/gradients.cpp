@@ -14,8 +14,9 @@ namespace {
 const GradientRule& rule_of(const Op& op) {
   static const std::vector<GradientRule> rules = [] {
     std::vector<GradientRule> list;
-    for (const auto& family : {core_gradients(), structure_gradients(), normalization_gradients(),
-                               recurrent_gradients(), attention_gradients(), loss_gradients()}) {
+    for (const auto& family : {core_gradients(), activation_gradients(), structure_gradients(),
+                               normalization_gradients(), recurrent_gradients(),
+                               attention_gradients(), loss_gradients()}) {
       list.insert(list.end(), family.begin(), family.end());
     }
     return list;

@@ -1,7 +1,7 @@
 #include "soma/graph.hpp"
 
 #include "soma/plugins.hpp"
-#include "soma/sdk/ops/pointwise.hpp"
+#include "soma/sdk/ops/activation.hpp"
 
 namespace soma {
 
@@ -108,17 +108,20 @@ Value GraphBuilder::reshape(const Value& value, const Shape& shape) {
 }
 
 bool GraphBuilder::knows_activation(const std::string& name) {
-  return name.empty() || name == "relu" || name == "sigmoid" || name == "tanh" ||
+  return ops::is_identity(name) || ops::find_activation(name) != nullptr ||
          find_activation_plugin(name) != nullptr;
 }
 
 Value GraphBuilder::activation(const Value& x, const std::string& name) {
-  if (name.empty()) return x;
-  if (name == "relu" || name == "sigmoid" || name == "tanh") {
-    return emit_one(ops::Activation{name}.forward(x.shape, purpose_), {x});
+  if (ops::is_identity(name)) return x;
+  if (const ops::NamedActivation* row = ops::find_activation(name)) {
+    return emit_one(row->make().forward(x.shape, purpose_), {x});
   }
   if (find_activation_plugin(name) == nullptr) {
-    std::string known = "relu, sigmoid, tanh";
+    std::string known = "identity";
+    for (const ops::NamedActivation& row : ops::kNamedActivations) {
+      known += ", " + std::string(row.name);
+    }
     for (const std::string& plugin : activation_plugins()) known += ", " + plugin;
     throw ShapeError("activation: '" + name + "' is not known; known are " + known);
   }

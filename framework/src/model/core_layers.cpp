@@ -3,6 +3,7 @@
 #include "soma/sdk/ops/linear.hpp"
 #include "soma/sdk/ops/pointwise.hpp"
 #include "soma/sdk/ops/pool2d.hpp"
+#include "soma/sdk/ops/softmax.hpp"
 
 namespace soma {
 namespace {
@@ -57,6 +58,18 @@ void read_pool(Fields& f, Pool& layer) {
   layer.size_w = f.count("size_w", 0, 0);
   read_window(f, layer);
   layer.ceil = f.flag("ceil", false);
+}
+
+/// Op `Family` on [N,C], the last axis and all others.
+template <class Family>
+Value over_last_axis(std::string_view type, GraphBuilder& graph, std::span<const Value> inputs) {
+  const Value& x = single(type, inputs);
+  if (x.shape.rank() < 1) throw ShapeError(std::string(type) + ": expected [...,C], got a scalar");
+  std::int64_t rows = 1;
+  for (int axis = 0; axis + 1 < x.shape.rank(); ++axis) rows *= x.shape[axis];
+  const Value flat = graph.reshape(x, {rows, x.shape.back()});
+  const Value y = graph.emit_one(Family::forward(flat.shape, graph.purpose()), {flat});
+  return graph.reshape(y, x.shape);
 }
 
 }  // namespace
@@ -211,6 +224,24 @@ Activation Activation::from(const Attributes& a) {
   return layer;
 }
 
+Value Softmax::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  return over_last_axis<ops::Softmax>(kType, graph, inputs);
+}
+
+Softmax Softmax::from(const Attributes& a) {
+  Fields(kType, a).done();
+  return {};
+}
+
+Value LogSoftmax::build(GraphBuilder& graph, std::span<const Value> inputs) const {
+  return over_last_axis<ops::LogSoftmax>(kType, graph, inputs);
+}
+
+LogSoftmax LogSoftmax::from(const Attributes& a) {
+  Fields(kType, a).done();
+  return {};
+}
+
 Value Add::build(GraphBuilder& graph, std::span<const Value> inputs) const {
   if (inputs.size() < 2) {
     throw ShapeError("add: expected two inputs or more, got " + std::to_string(inputs.size()));
@@ -228,10 +259,10 @@ Add Add::from(const Attributes& a) {
 }
 
 std::span<const LayerType> core_layers() {
-  static constexpr LayerType kTypes[] = {layer_type<Dense>(),     layer_type<Conv2d>(),
-                                         layer_type<MaxPool2d>(), layer_type<AvgPool2d>(),
-                                         layer_type<Flatten>(),   layer_type<Activation>(),
-                                         layer_type<Add>()};
+  static constexpr LayerType kTypes[] = {
+      layer_type<Dense>(),     layer_type<Conv2d>(),     layer_type<MaxPool2d>(),
+      layer_type<AvgPool2d>(), layer_type<Flatten>(),    layer_type<Activation>(),
+      layer_type<Softmax>(),   layer_type<LogSoftmax>(), layer_type<Add>()};
   return kTypes;
 }
 

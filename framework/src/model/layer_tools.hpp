@@ -11,6 +11,7 @@
 #include "soma/error.hpp"
 #include "soma/graph.hpp"
 #include "soma/layers.hpp"
+#include "soma/sdk/ops/activation.hpp"
 #include "soma/sdk/ops/window.hpp"
 
 /// What the files that define layers share.
@@ -143,16 +144,18 @@ inline Value flat(GraphBuilder& graph, const Value& x) {
   return graph.reshape(x, {x.shape[0], x.shape.elements_from(1)});
 }
 
-/// A contraction may compute its activation on the way out: relu always, the others when no
-/// backward follows.
-inline bool fusible(const GraphBuilder& graph, const std::string& activation) {
-  return activation == "relu" ||
-         (graph.purpose() == Purpose::infer && (activation == "sigmoid" || activation == "tanh"));
+/// The activation that a contraction computes on the way out, as its epilogue calls it: relu
+/// always, the others when no backward follows; "" for one that stays an op of its own.
+inline std::string fused_activation(const GraphBuilder& graph, const std::string& activation) {
+  const ops::NamedActivation* row = ops::find_activation(activation);
+  if (row == nullptr || !row->fusible()) return "";
+  return row->name == "relu" || graph.purpose() == Purpose::infer ? std::string(row->name) : "";
 }
 
 inline Init resolved(Init init, const std::string& activation) {
   if (init != Init::automatic) return init;
-  const bool saturating = activation.empty() || activation == "sigmoid" || activation == "tanh";
+  const ops::NamedActivation* row = ops::find_activation(activation);
+  const bool saturating = row != nullptr ? row->saturates : ops::is_identity(activation);
   return saturating ? Init::xavier_uniform : Init::he_normal;
 }
 
@@ -166,9 +169,9 @@ Value contract(GraphBuilder& graph, Family family, const Value& x, const Shape& 
   std::vector<Value> inputs = {x, weight};
   if (bias)
     inputs.push_back(graph.parameter("bias", {weight_shape[0]}, Init::zeros, fan_in, fan_out));
-  const bool fused = fusible(graph, activation);
   family.epilogue.bias = bias;
-  if (fused) family.epilogue.activation = activation;
+  family.epilogue.activation = fused_activation(graph, activation);
+  const bool fused = !family.epilogue.activation.empty();
   const Value y = graph.emit(family.forward(x.shape, weight_shape, graph.purpose()), inputs)[0];
   return fused ? y : graph.activation(y, activation);
 }

@@ -5,6 +5,7 @@
 
 #include "plugins/admission.hpp"
 #include "soma/error.hpp"
+#include "soma/sdk/ops/activation.hpp"
 
 namespace soma::plugins {
 namespace {
@@ -14,7 +15,14 @@ using Owners = std::map<std::string, fs::path, std::less<>>;
 
 /// Names that mean something without any plugin.
 constexpr std::string_view kBuiltinBackends[] = {"auto"};
-constexpr std::string_view kBuiltinActivations[] = {"relu", "sigmoid", "tanh"};
+const std::vector<std::string_view>& builtin_activations() {
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> list = {"identity", "swish"};
+    for (const ops::NamedActivation& row : ops::kNamedActivations) list.push_back(row.name);
+    return list;
+  }();
+  return names;
+}
 
 template <class Table>
 Rejection check_free(const std::vector<Table>& tables, const char* what,
@@ -64,7 +72,7 @@ Rejection Registry::claim_names(const fs::path& file, const Manifest& manifest) 
   if (Rejection no = check_free(manifest.backends, "backend", kBuiltinBackends, backend_owners_))
     return no;
   if (Rejection no =
-          check_free(manifest.activations, "activation", kBuiltinActivations, activation_owners_))
+          check_free(manifest.activations, "activation", builtin_activations(), activation_owners_))
     return no;
   for (const soma_backend& backend : manifest.backends) backend_owners_[backend.name] = file;
   for (const soma_activation& a : manifest.activations) activation_owners_[a.name] = file;

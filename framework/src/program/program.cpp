@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "soma/plugins.hpp"
+#include "soma/sdk/ops/activation.hpp"
 
 namespace soma {
 namespace {
@@ -21,8 +22,8 @@ std::size_t size_of(const TensorInfo& info) {
 /// families.
 int in_place_input(const Op& op) {
   const std::string_view family = op.family();
-  const bool pointwise = family == "relu/1" || family == "sigmoid/1" || family == "tanh/1";
-  if (pointwise) return op.direction() == "fwd" ? 0 : 1;
+  if (ops::is_activation_family(family)) return op.direction() == "fwd" ? 0 : 1;
+  if (family == "prelu/1") return op.direction() == "fwd" ? 0 : 2;
   const bool norm = family == "batch_norm/1" || family == "group_norm/1" ||
                     family == "layer_norm/1" || family == "rms_norm/1";
   if (norm) return op.direction() == "fwd" ? 0 : static_cast<int>(op.inputs.size()) - 1;

@@ -12,7 +12,7 @@ from decimal import Decimal as D
 from decimal import getcontext
 
 getcontext().prec = 50
-PI = D("3.14159265358979323846264338327950288419716939937510582097494")
+PI = D("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
 
 
 def series(x, first, ratio):
@@ -36,6 +36,20 @@ def cos(x):
 def erf(x):
     # 2/sqrt(pi) exp(-x^2) sum 2^k x^(2k+1) / (2k+1)!!, all terms positive
     return 2 / PI.sqrt() * (-x * x).exp() * series(x, x, lambda k: 2 * x * x / (2 * k + 3))
+
+
+def mills(a):
+    """Tail of the normal distribution over exp(-a^2/2); two numbers of up to 1e47 nearly cancel."""
+    digits = getcontext().prec
+    getcontext().prec = digits + 50
+    x = a / D(2).sqrt()
+    term = total = x
+    for k in range(2000):
+        term *= 2 * x * x / (2 * k + 3)
+        total += term
+    y = ((x * x).exp() - 2 / PI.sqrt() * total) / 2
+    getcontext().prec = digits
+    return +y
 
 
 def tanh(x):
@@ -104,6 +118,17 @@ def fit(name, target, scale, powers, low, high):
         print(f"  {float(c).hex()}")
 
 
+def fit_at_once(name, target, scale, powers, low, high):
+    """All coefficients rounded together: for an interval far beyond zero, where Remez needs them all."""
+    c, _ = remez(target, scale, powers, low, high, points=400)
+    c = [to_float32(x) for x in c]
+    grid = [low + (high - low) * i / 200 for i in range(201)]
+    worst = max(abs(sum(a * x**p for a, p in zip(c, powers)) - target(x)) * scale(x) for x in grid)
+    print(f"{name}: error {float(worst * 2**24):.4f} * 2^-24")
+    for x in c:
+        print(f"  {float(x).hex()}")
+
+
 def even(f, low=D("1e-6")):
     """f of sqrt(z), for polynomials in z = x^2; a series value near zero is not needed there."""
     return lambda z: f(max(z, low * low).sqrt())
@@ -137,6 +162,17 @@ def main():
     # erf(x) = 1 - exp(-x - x p(x)) further out; an error of p reaches erf times x erfc / erf
     fit("erf tail p", lambda x: -((1 - erf(x)).ln() / x) - 1,
         lambda x: x * (1 - erf(x)) / erf(x), range(0, 7), D("0.92"), D("4.0"))
+    # mills(a) = q R(1 - 2 near q) with q = 1 / (a + near)
+    near = D("2.625")
+    value = {}
+
+    def normal_r(s):
+        if s not in value:
+            value[s] = mills(max(D(0), 2 * near / (1 - s) - near)) * 2 * near / (1 - s)
+        return value[s]
+
+    fit_at_once("normal R", normal_r, lambda s: 1 / normal_r(s), range(0, 10), D(-1),
+                1 - 2 * near / (D("14.7") + near))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "soma/sdk/math/functions.hpp"
+#include "soma/sdk/math/gates.hpp"
 
 namespace soma_test {
 namespace {
@@ -75,6 +75,34 @@ const SpecialCase kCases[] = {
     {"cos", cos, -0.0f, 1},
     {"cos", cos, -kInf, kNan},
     {"cos", cos, kNan, kNan},
+    {"silu", silu, -0.0f, -0.0f},
+    {"silu", silu, -kInf, -0.0f},
+    {"silu", silu, kInf, kInf},
+    {"silu", silu, -100, -0x1.4bep-138f},  // a denormal with all the bits that it can have
+    {"silu", silu, kNan, kNan},
+    {"gelu", gelu, -0.0f, -0.0f},
+    {"gelu", gelu, -kInf, -0.0f},
+    {"gelu", gelu, kInf, kInf},
+    {"gelu", gelu, -10, -0x1.707936p-74f},  // 1 + erf would leave nothing
+    {"gelu", gelu, kNan, kNan},
+    {"gelu_tanh", gelu_tanh, -0.0f, -0.0f},
+    {"gelu_tanh", gelu_tanh, -kInf, -0.0f},
+    {"gelu_tanh", gelu_tanh, kInf, kInf},
+    {"gelu_tanh", gelu_tanh, kNan, kNan},
+    {"mish", mish, -0.0f, -0.0f},
+    {"mish", mish, -kInf, -0.0f},
+    {"mish", mish, kInf, kInf},
+    {"mish", mish, kNan, kNan},
+    {"silu_derivative", silu_derivative, 0, 0.5f},
+    {"silu_derivative", silu_derivative, -kInf, -0.0f},
+    {"silu_derivative", silu_derivative, kInf, 1},
+    {"gelu_derivative", gelu_derivative, 0, 0.5f},
+    {"gelu_derivative", gelu_derivative, -kInf, -0.0f},
+    {"gelu_derivative", gelu_derivative, kInf, 1},
+    {"gelu_derivative", gelu_derivative, kNan, kNan},
+    {"mish_derivative", mish_derivative, 0, 0.6f},
+    {"mish_derivative", mish_derivative, -kInf, -0.0f},
+    {"mish_derivative", mish_derivative, kInf, 1},
     {"relu", relu, -0.0f, 0},
     {"relu", relu, -kInf, 0},
     {"relu", relu, kInf, kInf},

@@ -28,7 +28,7 @@ void PrintTo(const FunctionCase& c, std::ostream* out) { *out << c.name; }
 
 const FunctionCase kCases[] = {
 #define SOMA_TESTED(name, ulp) \
-  {Function::name, #name, ulp, [](double x) { return soma::math::name(x); }},
+  {Function::name, #name, ulp, [](double x) { return functions::name(x); }},
     SOMA_TESTED_FUNCTIONS(SOMA_TESTED)
 #undef SOMA_TESTED
 };

@@ -7,11 +7,11 @@ namespace soma {
 enum class Padding { valid, same };
 
 // Letters: N batch, H x W image, C channels. Each struct is a plain description; Model::add takes
-// it. `activation` is
-// "" (none), "relu", "sigmoid", "tanh" or the name of an activation that a plugin brings. init
-// `automatic` is he_normal before relu and for plugin activations, xavier_uniform otherwise. Biases
-// start at zero. Each has kType, build, attributes and from(Attributes), which throws ShapeError
-// for a missing, unknown or impossible field.
+// it. `activation` is "" (none), a name of GraphBuilder::activation or the name of an activation
+// that a plugin brings. init `automatic` is xavier_uniform before no activation and one that is
+// bounded on both sides (sigmoid, tanh, softsign, hard_sigmoid, step), he_normal before all others.
+// Biases start at zero. Each has kType, build, attributes and from(Attributes), which throws
+// ShapeError for a missing, unknown or impossible field.
 
 /// input [N, ...] flattened to [N,K] -> [N,units]. Parameters weight [units,K], bias [units].
 struct SOMA_API Dense {
@@ -102,6 +102,23 @@ struct SOMA_API Activation {
   Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
   Attributes attributes() const;
   static Activation from(const Attributes& a);
+};
+
+/// Probabilities over the last axis: input [...,C] -> [...,C], e^x / sum(e^x).
+struct SOMA_API Softmax {
+  static constexpr std::string_view kType = "softmax";
+  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
+  Attributes attributes() const { return {}; }
+  static Softmax from(const Attributes& a);
+};
+
+/// Logarithms of the probabilities over the last axis: input [...,C] -> [...,C],
+/// x - log(sum(e^x)).
+struct SOMA_API LogSoftmax {
+  static constexpr std::string_view kType = "log_softmax";
+  Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
+  Attributes attributes() const { return {}; }
+  static LogSoftmax from(const Attributes& a);
 };
 
 /// Sum of two or more inputs of one shape: the end of a skip connection.

@@ -9,10 +9,9 @@ namespace soma::ops {
 /// What a contraction does with its finished sums, in this order: + bias, + residual, activation.
 ///   bias      one float32 per output channel, the op's next input after the weight
 ///   residual  a tensor of the output's shape, the input after that
-///   activation  "" (none), "relu", "sigmoid" or "tanh". When training only "relu" may be fused,
-///   because its
-///             derivative follows from the output; the others need their input kept (see
-///             Activation).
+///   activation  "" (none) or a fusible name of kNamedActivations (activation.hpp), aliases not
+///             among them. When training only "relu" may be fused, because its derivative follows
+///             from the output; the others need their input kept (see Activation).
 struct Epilogue {
   bool bias = false;
   bool residual = false;

@@ -6,7 +6,7 @@
 
 namespace soma::common {
 
-/// y[i] = f(x[i]) of the built-in activation relu, sigmoid or tanh; y may be x. Throws
+/// y[i] = f(x[i]) of the named activation (kNamedActivations); y may be x. Throws
 /// UnsupportedError for another name.
 PointwiseFunction activation_forward(std::string_view name);
 

@@ -28,7 +28,7 @@ constexpr std::array<std::string_view, 5> kModelKeys = {"soma_model", "name", "i
                                                         "layers"};
 constexpr std::array<std::string_view, 3> kLayerKeys = {"type", "name", "inputs"};
 /// Fields that are true or false; Attributes keep them as 1 or 0.
-constexpr std::array<std::string_view, 2> kFlags = {"bias", "include_pad"};
+constexpr std::array<std::string_view, 3> kFlags = {"bias", "causal", "include_pad"};
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;  // of one sample
 
 bool contains(const auto& list, std::string_view key) {

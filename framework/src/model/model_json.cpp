@@ -32,8 +32,8 @@ constexpr std::array<std::string_view, 3> kInputKeys = {"name", "shape", "type"}
 constexpr std::array<std::string_view, 3> kLossKeys = {"output", "loss", "weight"};
 constexpr std::array<std::string_view, 4> kLayerKeys = {"type", "name", "inputs", "tie"};
 /// Fields that are true or false; Attributes keep them as 1 or 0.
-constexpr std::array<std::string_view, 5> kFlags = {"affine", "bias", "causal", "ceil",
-                                                    "include_pad"};
+constexpr std::array<std::string_view, 7> kFlags = {
+    "affine", "bias", "bidirectional", "causal", "ceil", "include_pad", "return_sequences"};
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;  // of one sample
 
 bool contains(const auto& list, std::string_view key) {

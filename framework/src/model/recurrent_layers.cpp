@@ -1,13 +1,17 @@
 #include "model/layer_tools.hpp"
+#include "soma/philox.hpp"
+#include "soma/sdk/ops/arrangement.hpp"
+#include "soma/sdk/ops/dropout.hpp"
 #include "soma/sdk/ops/linear.hpp"
 #include "soma/sdk/ops/recurrent.hpp"
 
 namespace soma {
 namespace {
 
-/// Sizes of one layer of a stack and what the names of its parameters start with.
+/// One direction of one layer of a stack.
 struct Place {
-  std::string prefix;  // "l0."
+  std::string prefix;  // of the names of its parameters: "l0.", "l0_reverse."
+  bool reverse;
   std::int64_t units;
   std::int64_t gates;
 };
@@ -38,42 +42,95 @@ Value bias_of(GraphBuilder& graph, const Place& place, const char* name, std::in
                          place.units);
 }
 
-/// Checks the inputs of a recurrent layer, which keeps `states` tensors from step to step.
-void check(std::string_view type, std::span<const Value> inputs, std::size_t states,
-           std::int64_t units, std::int64_t layers) {
-  const std::string name(type);
-  if (units < 1 || layers < 1) throw ShapeError(name + ": units and layers must be 1 or more");
-  if (inputs.size() != 1 && inputs.size() != 1 + states) {
-    throw ShapeError(name + ": expected one input, or " + std::to_string(1 + states) +
-                     " with the initial state, got " + std::to_string(inputs.size()));
+/// What all recurrent layers are made of, and the number of tensors they keep from step to step.
+struct Stack {
+  std::string type;
+  std::int64_t units, layers, gates;
+  bool bidirectional, return_sequences;
+  double dropout;
+  std::size_t states;
+};
+
+template <class Spec>
+Stack stack_of(const Spec& spec, std::int64_t gates, std::size_t states) {
+  return {std::string(Spec::kType), spec.units,   spec.layers, gates, spec.bidirectional,
+          spec.return_sequences,    spec.dropout, states};
+}
+
+/// Throws ShapeError for sizes and inputs that do not fit.
+void check(const Stack& stack, std::span<const Value> inputs) {
+  const auto fail = [&](const std::string& sentence) {
+    throw ShapeError(stack.type + ": " + sentence);
+  };
+  if (stack.units < 1 || stack.layers < 1) fail("units and layers must be 1 or more");
+  if (!(stack.dropout >= 0 && stack.dropout <= 1)) {
+    fail("dropout: expected a number from 0 to 1, got " + std::to_string(stack.dropout));
+  }
+  if (inputs.size() != 1 && inputs.size() != 1 + stack.states) {
+    fail("expected one input, or " + std::to_string(1 + stack.states) +
+         " with the initial state, got " + std::to_string(inputs.size()));
   }
   if (inputs[0].shape.rank() != 3) {
-    throw ShapeError(name + ": expected a sequence [N,T,I], got " + inputs[0].shape.str());
+    fail("expected a sequence [N,T,I], got " + inputs[0].shape.str());
   }
-  if (inputs.size() > 1 && layers > 1) {
-    throw ShapeError(name + ": an initial state can be given to a single layer only");
+  if (!stack.return_sequences && inputs[0].shape[1] == 0) {
+    fail("a sequence of no steps has no last state");
   }
-  const Shape state{inputs[0].shape[0], units};
+  if (inputs.size() > 1 && (stack.layers > 1 || stack.bidirectional)) {
+    fail("an initial state can be given to a single layer in one direction only");
+  }
+  const Shape state{inputs[0].shape[0], stack.units};
   for (const Value& given : inputs.subspan(1)) {
     if (given.shape != state) {
-      throw ShapeError(name + ": expected an initial state " + state.str() + ", got " +
-                       given.shape.str());
+      fail("expected an initial state " + state.str() + ", got " + given.shape.str());
     }
   }
 }
 
-/// Stacks the layers of a spec: one(place, x, initial states) builds a single one.
-template <class Spec, class One>
-Value stack(GraphBuilder& graph, const Spec& spec, std::span<const Value> inputs,
-            std::int64_t gates, std::size_t states, One&& one) {
-  check(Spec::kType, inputs, states, spec.units, spec.layers);
+Value concat(GraphBuilder& graph, const std::vector<Value>& values) {
+  if (values.size() == 1) return values[0];
+  std::vector<Shape> shapes;
+  for (const Value& value : values) shapes.push_back(value.shape);
+  const ops::Concat concat{values[0].shape.rank() - 1};
+  return graph.emit(concat.forward(shapes, graph.purpose()), values)[0];
+}
+
+/// The state after the last step taken: h [N,T,H] -> [N,H].
+Value last_state(GraphBuilder& graph, const Value& h, bool reverse) {
+  const std::int64_t t = reverse ? 0 : h.shape[1] - 1;
+  const ops::Slice slice{.axis = 1, .begin = t, .end = t + 1};
+  const Value last = graph.emit_one(slice.forward(h.shape, graph.purpose()), {h});
+  return graph.reshape(last, {h.shape[0], h.shape[2]});
+}
+
+Value dropped(GraphBuilder& graph, const Value& x, double rate, const std::string& name) {
+  if (rate == 0 || graph.purpose() == Purpose::infer) return x;
+  const ops::Dropout dropout{rate, stream_id(graph.path(name))};
+  return graph.emit_one(dropout.forward(x.shape, graph.purpose()), {x, graph.random()});
+}
+
+/// Builds all layers and directions; one(place, x, initial states) builds a single one.
+template <class One>
+Value build_stack(GraphBuilder& graph, const Stack& stack, std::span<const Value> inputs,
+                  One&& one) {
+  check(stack, inputs);
   std::vector<Value> initial(inputs.begin() + 1, inputs.end());
   if (initial.empty()) {
-    initial.assign(states, zeros(graph, {inputs[0].shape[0], spec.units}));
+    initial.assign(stack.states, zeros(graph, {inputs[0].shape[0], stack.units}));
   }
   Value x = inputs[0];
-  for (std::int64_t l = 0; l < spec.layers; ++l) {
-    x = one(Place{"l" + std::to_string(l) + ".", spec.units, gates}, x, initial);
+  for (std::int64_t l = 0; l < stack.layers; ++l) {
+    const std::string name = "l" + std::to_string(l);
+    if (l > 0) x = dropped(graph, x, stack.dropout, name + ".dropout");
+    std::vector<Value> outputs;
+    for (const bool reverse : {false, true}) {
+      if (reverse && !stack.bidirectional) continue;
+      const Place place{name + (reverse ? "_reverse." : "."), reverse, stack.units, stack.gates};
+      const Value h = one(place, x, initial);
+      const bool whole = stack.return_sequences || l + 1 < stack.layers;
+      outputs.push_back(whole ? h : last_state(graph, h, reverse));
+    }
+    x = concat(graph, outputs);
   }
   return x;
 }
@@ -83,6 +140,9 @@ Attributes common_attributes(const Spec& spec) {
   Attributes a;
   a.set("units", spec.units);
   a.set_unless("layers", spec.layers, std::int64_t{1});
+  a.set_unless("bidirectional", spec.bidirectional, false);
+  a.set_unless("return_sequences", spec.return_sequences, true);
+  a.set_unless("dropout", spec.dropout, 0.0);
   return a;
 }
 
@@ -90,21 +150,24 @@ template <class Spec>
 Spec common_fields(Fields& f) {
   Spec spec{.units = f.count("units", 0)};
   spec.layers = f.count("layers", 1);
+  spec.bidirectional = f.flag("bidirectional", false);
+  spec.return_sequences = f.flag("return_sequences", true);
+  spec.dropout = f.real("dropout", 0);
   return spec;
 }
 
 }  // namespace
 
 Value Rnn::build(GraphBuilder& graph, std::span<const Value> inputs) const {
-  const ops::Rnn rnn{.activation = activation};
-  return stack(
-      graph, *this, inputs, 1, 1,
-      [&](const Place& place, const Value& x, const std::vector<Value>& initial) {
-        const Value xw = times_inputs(graph, place, x);
-        const Value u = recurrent_weight(graph, place);
-        const Value bias = bias_of(graph, place, "bias", 1);
-        return graph.emit_one(rnn.forward(xw.shape, graph.purpose()), {xw, u, bias, initial[0]});
-      });
+  return build_stack(graph, stack_of(*this, 1, 1), inputs,
+                     [&](const Place& place, const Value& x, const std::vector<Value>& initial) {
+                       const Value xw = times_inputs(graph, place, x);
+                       const Value u = recurrent_weight(graph, place);
+                       const Value bias = bias_of(graph, place, "bias", 1);
+                       return graph.emit_one(
+                           ops::Rnn{activation, place.reverse}.forward(xw.shape, graph.purpose()),
+                           {xw, u, bias, initial[0]});
+                     });
 }
 
 Attributes Rnn::attributes() const {
@@ -123,16 +186,16 @@ Rnn Rnn::from(const Attributes& a) {
 
 Value Lstm::build(GraphBuilder& graph, std::span<const Value> inputs) const {
   constexpr std::int64_t kGates = ops::Lstm::kGates;
-  const ops::Lstm lstm;
-  return stack(graph, *this, inputs, kGates, 2,
-               [&](const Place& place, const Value& x, const std::vector<Value>& initial) {
-                 const Value xw = times_inputs(graph, place, x);
-                 const Value u = recurrent_weight(graph, place);
-                 const Value bias = bias_of(graph, place, "bias", kGates);
-                 graph.preset(bias, {units, 2 * units, static_cast<float>(forget_bias)});
-                 return graph.emit_one(lstm.forward(xw.shape, graph.purpose()),
-                                       {xw, u, bias, initial[0], initial[1]});
-               });
+  return build_stack(graph, stack_of(*this, kGates, 2), inputs,
+                     [&](const Place& place, const Value& x, const std::vector<Value>& initial) {
+                       const Value xw = times_inputs(graph, place, x);
+                       const Value u = recurrent_weight(graph, place);
+                       const Value bias = bias_of(graph, place, "bias", kGates);
+                       graph.preset(bias, {units, 2 * units, static_cast<float>(forget_bias)});
+                       return graph.emit_one(
+                           ops::Lstm{place.reverse}.forward(xw.shape, graph.purpose()),
+                           {xw, u, bias, initial[0], initial[1]});
+                     });
 }
 
 Attributes Lstm::attributes() const {
@@ -151,16 +214,16 @@ Lstm Lstm::from(const Attributes& a) {
 
 Value Gru::build(GraphBuilder& graph, std::span<const Value> inputs) const {
   constexpr std::int64_t kGates = ops::Gru::kGates;
-  const ops::Gru gru;
-  return stack(graph, *this, inputs, kGates, 1,
-               [&](const Place& place, const Value& x, const std::vector<Value>& initial) {
-                 const Value xw = times_inputs(graph, place, x);
-                 const Value u = recurrent_weight(graph, place);
-                 const Value bias = bias_of(graph, place, "bias", kGates);
-                 const Value bias_u = bias_of(graph, place, "bias_u", 1);
-                 return graph.emit_one(gru.forward(xw.shape, graph.purpose()),
-                                       {xw, u, bias, bias_u, initial[0]});
-               });
+  return build_stack(graph, stack_of(*this, kGates, 1), inputs,
+                     [&](const Place& place, const Value& x, const std::vector<Value>& initial) {
+                       const Value xw = times_inputs(graph, place, x);
+                       const Value u = recurrent_weight(graph, place);
+                       const Value bias = bias_of(graph, place, "bias", kGates);
+                       const Value bias_u = bias_of(graph, place, "bias_u", 1);
+                       return graph.emit_one(
+                           ops::Gru{place.reverse}.forward(xw.shape, graph.purpose()),
+                           {xw, u, bias, bias_u, initial[0]});
+                     });
 }
 
 Attributes Gru::attributes() const { return common_attributes(*this); }

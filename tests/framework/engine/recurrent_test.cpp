@@ -136,6 +136,59 @@ TEST(Recurrent, AStackedLstmIsTheUnrolledFormula) {
   }
 }
 
+std::vector<float> outputs_for(const Model& net, const std::vector<float>& x) {
+  const Predictor predictor(net, exact("reference"), {.probabilities = false});
+  std::vector<float> y(static_cast<std::size_t>(predictor.output_size()));
+  predictor.run(x, y);
+  return y;
+}
+
+TEST(Recurrent, TheSecondDirectionReadsFromTheEndAndComesSecond) {
+  constexpr std::size_t kUnits = 2;
+  Model both({kSteps, kInputs}), last({kSteps, kInputs}), forward({kSteps, kInputs});
+  both.add(Gru{.units = kUnits, .bidirectional = true}, "g");
+  last.add(Gru{.units = kUnits, .bidirectional = true, .return_sequences = false}, "g");
+  forward.add(Gru{.units = kUnits}, "g");
+  for (Model* net : {&both, &last, &forward}) net->initialize(4);
+  std::vector<float> x(kSteps * kInputs), turned(x.size());
+  for (std::uint32_t i = 0; i < x.size(); ++i) x[i] = 2 * PhiloxStream(5, "x").uniform(0, i) - 1;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    turned[i] = x[(kSteps - 1 - i / kInputs) * kInputs + i % kInputs];
+  }
+  const std::vector<float> h = outputs_for(both, x), ends = outputs_for(last, x);
+  const std::vector<float> first = outputs_for(forward, x);
+  // The same weights, forwards over the sequence turned around.
+  for (const char* name : {"w", "u", "bias", "bias_u"}) {
+    const auto values = both.parameter(std::string("g.l0_reverse.") + name).value.as<float>();
+    set(forward, std::string("g.l0.") + name, {values.begin(), values.end()});
+  }
+  const std::vector<float> second = outputs_for(forward, turned);
+  for (std::size_t t = 0; t < kSteps; ++t) {
+    for (std::size_t j = 0; j < kUnits; ++j) {
+      EXPECT_EQ(h[t * 2 * kUnits + j], first[t * kUnits + j]) << t;
+      EXPECT_EQ(h[t * 2 * kUnits + kUnits + j], second[(kSteps - 1 - t) * kUnits + j]) << t;
+    }
+  }
+  for (std::size_t j = 0; j < kUnits; ++j) {
+    EXPECT_EQ(ends[j], first[(kSteps - 1) * kUnits + j]);
+    EXPECT_EQ(ends[kUnits + j], second[(kSteps - 1) * kUnits + j]);
+  }
+}
+
+TEST(Recurrent, ModelFilesKeepEveryField) {
+  Model net({kSteps, kInputs});
+  net.add(Lstm{.units = 2, .layers = 3, .bidirectional = true, .dropout = 0.5, .forget_bias = 2},
+          "lstm");
+  net.add(Gru{.units = 2, .layers = 2, .dropout = 1}, "gru");
+  net.add(Rnn{.units = 2, .return_sequences = false, .activation = "relu"}, "rnn");
+  const std::string text = net.to_json();
+  const Model again = Model::from_json(text);
+  EXPECT_EQ(again.to_json(), text);
+  EXPECT_EQ(again.output_shape(), (Shape{2}));
+  EXPECT_EQ(again.parameter_count(), net.parameter_count());
+  EXPECT_NE(text.find("\"bidirectional\":true"), std::string::npos) << text;
+}
+
 struct Batch {
   std::vector<float> inputs;
   std::vector<std::int32_t> labels;
@@ -162,21 +215,26 @@ Dataset make_data(std::uint32_t n) {
 
 /// Every recurrent layer, one of each with its initial state from the input, so that every gradient
 /// that an op returns reaches a parameter.
-Model every_recurrent_layer() {
+Model every_recurrent_layer(double dropout) {
   Model net({kSteps, kInputs}, "every_recurrent_layer");
   net.add(Dense{.units = 4, .activation = "tanh"}, "h0");
   net.add(Dense{.units = 4}, "c0", {"input"});
   net.add(Lstm{.units = 4}, "lstm", {"input", "h0", "c0"});
   net.add(Gru{.units = 4}, "gru", {"lstm", "h0"});
   net.add(Rnn{.units = 4}, "rnn", {"gru", "c0"});
-  net.add(Lstm{.units = 3, .layers = 2}, "stacked");
+  net.add(Lstm{.units = 3,
+               .layers = 2,
+               .bidirectional = true,
+               .return_sequences = false,
+               .dropout = dropout},
+          "stacked");
   net.add(Dense{.units = kClasses}, "out");
   return net;
 }
 
 TEST(Recurrent, GradientsOfAWholeNetworkAgreeWithDifferences) {
   const Batch batch = make_batch(4);
-  Model net = every_recurrent_layer();
+  Model net = every_recurrent_layer(0);
   net.initialize(3);
   std::vector<std::vector<float>> before;
   for (const Parameter& p : net.parameters()) {
@@ -219,7 +277,7 @@ TEST(Recurrent, GradientsOfAWholeNetworkAgreeWithDifferences) {
 }
 
 std::string hash_after_twenty_steps(const std::string& name, int threads) {
-  Model net = every_recurrent_layer();
+  Model net = every_recurrent_layer(0.25);
   Trainer trainer(net, exact(name),
                   {.optimizer = Adam{.learning_rate = 0.01}, .seed = 9, .threads = threads});
   trainer.fit(make_data(50), {.epochs = 5, .batch = 16});
@@ -263,6 +321,14 @@ TEST(RecurrentErrors, StatesThatDoNotFitAreNamed) {
   EXPECT_NE(message_of([](Model& net) {
               net.add(Rnn{.units = 4, .activation = "sigmoid"}, "r", {"input"});
             }).find("expected tanh or relu, got 'sigmoid'"),
+            std::string::npos);
+  EXPECT_NE(message_of([](Model& net) {
+              net.add(Gru{.units = 4, .bidirectional = true}, "g", {"input", "four"});
+            }).find("an initial state can be given to a single layer in one direction only"),
+            std::string::npos);
+  EXPECT_NE(message_of([](Model& net) {
+              net.add(Gru{.units = 4, .layers = 2, .dropout = 2}, "g", {"input"});
+            }).find("dropout: expected a number from 0 to 1, got 2"),
             std::string::npos);
 }
 

@@ -10,6 +10,7 @@
 #include "files.hpp"
 #include "session.hpp"
 #include "soma/predictor.hpp"
+#include "soma/trainer.hpp"
 
 namespace {
 

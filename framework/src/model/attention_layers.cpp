@@ -16,8 +16,8 @@ Value Projection::build(GraphBuilder& graph, const Value& x) const {
     operands.push_back(graph.parameter(bias, {units}, Init::zeros, width, fan_out));
   }
   if (residual != nullptr) operands.push_back(graph.reshape(*residual, {rows[0], units}));
-  const bool fused = residual == nullptr && fusible(graph, activation);
-  if (fused) linear.epilogue.activation = activation;
+  if (residual == nullptr) linear.epilogue.activation = fused_activation(graph, activation);
+  const bool fused = !linear.epilogue.activation.empty();
   const Value y = graph.emit(linear.forward(rows, weight_shape, graph.purpose()), operands)[0];
   return graph.reshape(fused ? y : graph.activation(y, activation),
                        {x.shape[0], x.shape[1], units});

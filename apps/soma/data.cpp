@@ -28,10 +28,12 @@ int list_data(bool json) {
 
 std::vector<std::int64_t> count_classes(const soma::Dataset& data) {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(data.classes()));
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(data.target_shape().elements()));
   for (std::int64_t row = 0; row < data.size(); ++row) {
-    std::int32_t label = 0;
-    data.gather_labels({&row, 1}, &label);
-    ++counts[static_cast<std::size_t>(label)];
+    data.gather_labels({&row, 1}, labels.data());
+    for (const std::int32_t label : labels) {
+      if (label >= 0) ++counts[static_cast<std::size_t>(label)];
+    }
   }
   return counts;
 }
@@ -93,7 +95,7 @@ int run_data(Arguments args) {
   bool json = false;
   CommandLine line("data", "list | info SPEC [options]",
                    "list: the data sets by name, and whether they are here. info: shapes, classes "
-                   "and SHA-256 of one;\nSPEC is a name or idx:DIR.");
+                   "and SHA-256 of one;\nSPEC is a name, text:FILE or idx:DIR.");
   line.positional("ACTION", &action)
       .positional("SPEC", &spec, false)
       .flag("json", &json, "print one line of JSON");

@@ -30,11 +30,17 @@ Samples from_data(const std::string& spec, std::int64_t index, const soma::Model
   }
   Samples samples;
   samples.values.resize(static_cast<std::size_t>(data.sample_shape().elements()));
-  data.gather_inputs({&index, 1}, samples.values.data());
+  if (data.inputs()[0].type == soma::DType::i32) {
+    std::vector<std::int32_t> indices(samples.values.size());
+    data.gather_input(0, {&index, 1}, reinterpret_cast<std::byte*>(indices.data()));
+    std::ranges::copy(indices, samples.values.begin());
+  } else {
+    data.gather_inputs({&index, 1}, samples.values.data());
+  }
   if (data.is_classification()) {
-    std::int32_t label = 0;
-    data.gather_labels({&index, 1}, &label);
-    samples.labels.push_back(label);
+    std::vector<std::int32_t> labels(static_cast<std::size_t>(data.target_shape().elements()));
+    data.gather_labels({&index, 1}, labels.data());
+    samples.labels.push_back(labels.back());
     samples.class_names = data.class_names();
   }
   return samples;
@@ -109,7 +115,7 @@ int run_predict(Arguments args) {
                    "RUN|FILE (--input SPEC#I | FILE | -) | (--data SPEC --index I) [options]",
                    "What a trained model says about single samples: the likeliest classes, or the "
                    "output numbers.\nA text file (- for standard input) holds one sample a line, "
-                   "numbers separated by commas or blanks.");
+                   "numbers separated by commas or blanks.\nOf a sequence, what comes at its end.");
   line.positional("RUN", &source)
       .option("input", &input, "WHAT", "SPEC#I (test sample I), a text file, or -")
       .option("data", &spec, "SPEC", "with --index: test sample of this data set")
@@ -131,6 +137,10 @@ int run_predict(Arguments args) {
 
   const TrainedModel trained = load_trained(source);
   const soma::Model& model = trained.model;
+  if (model.inputs().size() > 1) {
+    throw soma::UnsupportedError("predict: expected a model with one input, found " +
+                                 std::to_string(model.inputs().size()));
+  }
   Samples samples = by_index ? from_data(spec, *index, model) : from_input(input, model);
   if (samples.class_names.empty() && trained.config) {
     samples.class_names = trained.config->class_names;
@@ -145,7 +155,13 @@ int run_predict(Arguments args) {
 
   nlohmann::ordered_json predictions = nlohmann::ordered_json::array();
   for (std::size_t row = 0; row * in < samples.values.size(); ++row) {
-    predictor.run(std::span(samples.values).subspan(row * in, in), output);
+    const auto values = std::span(samples.values).subspan(row * in, in);
+    if (model.inputs()[0].type == soma::DType::i32) {
+      const std::vector<std::int32_t> indices(values.begin(), values.end());
+      predictor.run(indices, output);
+    } else {
+      predictor.run(values, output);
+    }
     nlohmann::ordered_json one;
     if (row < samples.labels.size()) {
       one["truth"] = class_json(samples.labels[row], samples.class_names);
@@ -160,16 +176,19 @@ int run_predict(Arguments args) {
       std::printf("\n");
       continue;
     }
-    std::vector<std::int64_t> order(output.size());
+    // Of a sequence, what comes at its end.
+    const auto answer =
+        std::span(output).last(static_cast<std::size_t>(model.output_shape().back()));
+    std::vector<std::int64_t> order(answer.size());
     std::iota(order.begin(), order.end(), 0);
     std::ranges::stable_sort(order, [&](std::int64_t a, std::int64_t b) {
-      return output[static_cast<std::size_t>(a)] > output[static_cast<std::size_t>(b)];
+      return answer[static_cast<std::size_t>(a)] > answer[static_cast<std::size_t>(b)];
     });
     order.resize(std::min(order.size(), static_cast<std::size_t>(top.value_or(3))));
     one["top"] = nlohmann::ordered_json::array();
     std::string text;
     for (const std::int64_t c : order) {
-      const double probability = output[static_cast<std::size_t>(c)];
+      const double probability = answer[static_cast<std::size_t>(c)];
       nlohmann::ordered_json entry = class_json(c, samples.class_names);
       entry["probability"] = probability;
       one["top"].push_back(entry);

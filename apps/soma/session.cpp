@@ -47,37 +47,6 @@ soma::Backend open_backend(const std::string& name, soma::Numerics numerics) {
   return backend;
 }
 
-void require_fit(const soma::Model& model, const soma::Dataset& data) {
-  const std::string what = "model '" + model.name() + "' and data '" + data.name() + "'";
-  // A model that takes plain rows takes samples of any shape with as many numbers.
-  const bool same = model.input_shape() == data.sample_shape() ||
-                    (model.input_shape().rank() == 1 &&
-                     model.input_shape().elements() == data.sample_shape().elements());
-  if (!same) {
-    throw soma::ShapeError(what + " do not fit: the model wants samples " +
-                           model.input_shape().str() + ", the data has " +
-                           data.sample_shape().str());
-  }
-  if (model.loss() == soma::Loss::softmax_cross_entropy) {
-    if (!data.is_classification()) {
-      throw soma::ShapeError(what + " do not fit: the model's loss wants classes, the data has " +
-                             "targets " + data.target_shape().str());
-    }
-    if (model.output_shape().elements() < data.classes()) {
-      throw soma::ShapeError(
-          what + " do not fit: the model has " + std::to_string(model.output_shape().elements()) +
-          " outputs, the data has " + std::to_string(data.classes()) + " classes");
-    }
-  } else if (data.is_classification()) {
-    throw soma::ShapeError(what + " do not fit: the model's loss " + name_of(model.loss()) +
-                           " wants targets, the data has classes");
-  } else if (model.output_shape().elements() != data.target_shape().elements()) {
-    throw soma::ShapeError(what + " do not fit: the model's output is " +
-                           model.output_shape().str() + ", the data's targets are " +
-                           data.target_shape().str());
-  }
-}
-
 int usable_cpus() {
   cpu_set_t cpus;
   if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;

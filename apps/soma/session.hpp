@@ -38,9 +38,6 @@ TrainedModel load_trained(const std::string& run_or_file);
 /// Opens the backend; for "auto" one line on stderr tells which was taken and why.
 soma::Backend open_backend(const std::string& name, soma::Numerics numerics);
 
-/// Throws soma::ShapeError unless `data` can be fed to `model` and scored by its loss.
-void require_fit(const soma::Model& model, const soma::Dataset& data);
-
 /// The CPUs this process may use: what 0 threads stands for.
 int usable_cpus();
 

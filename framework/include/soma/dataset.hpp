@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,11 +13,26 @@
 
 namespace soma {
 
-/// Samples and their targets. Inputs are kept as bytes (images) or float32 and handed out as
-/// float32 batches. Targets are class indices (classification) or float32 rows (regression).
+/// One of the inputs or targets of a data set: its name and what it has for each sample.
+struct DataColumn {
+  std::string name;
+  Shape sample;  ///< without the number of samples
+  DType type = DType::f32;
+};
+
+/// A column with its numbers: f32 or i32 [n, sample...].
+struct ColumnData {
+  std::string name;
+  Tensor values;
+};
+
+/// Samples and their targets. Inputs are kept as bytes (images), float32, int32 or text and handed
+/// out as float32 or int32 batches. Targets are class indices (classification), one for each sample
+/// or for each position of a sequence, or float32 rows (regression). Copies share their numbers,
+/// which never change.
 class SOMA_API Dataset {
  public:
-  Dataset() = default;
+  Dataset();
   /// Classification. `inputs` f32 [n, sample...], labels n class indices in [0,
   /// class_names.size()). Throws ShapeError.
   Dataset(std::string name, Tensor inputs, std::vector<std::int32_t> labels,
@@ -25,36 +42,51 @@ class SOMA_API Dataset {
   /// Classification on bytes: element = byte / 255.
   Dataset(std::string name, Shape sample, std::vector<std::uint8_t> bytes,
           std::vector<std::int32_t> labels, std::vector<std::string> class_names);
+  /// Any number of inputs and targets, all of n samples. i32 targets are class indices below
+  /// class_names.size(), [n] or [n, position...]; a negative one means that there is no answer: it
+  /// counts as neither right nor wrong, and the loss must know it as its ignore_index. class_names
+  /// is empty if and only if no target is i32. Throws ShapeError.
+  Dataset(std::string name, std::vector<ColumnData> inputs, std::vector<ColumnData> targets,
+          std::vector<std::string> class_names);
+  /// Sequences out of one text of class indices: sample i has the input i32 [length] =
+  /// text[i * stride, i * stride + length) and as its labels [length] the indices one further on.
+  /// There are floor((text.size() - 1 - length) / stride) + 1 samples, which share the text. Throws
+  /// ShapeError if there is none or an index is none of class_names, of which there are 1 to 256.
+  static Dataset windows(std::string name, std::vector<std::uint8_t> text, std::int64_t length,
+                         std::int64_t stride, std::vector<std::string> class_names);
 
   const std::string& name() const noexcept { return name_; }
   std::int64_t size() const noexcept { return size_; }
-  const Shape& sample_shape() const noexcept { return sample_; }
-  bool is_classification() const noexcept { return !class_names_.empty(); }
-  std::int64_t classes() const noexcept { return static_cast<std::int64_t>(class_names_.size()); }
-  const std::vector<std::string>& class_names() const noexcept { return class_names_; }
-  const Shape& target_shape() const noexcept {
-    return target_shape_;
-  }  ///< of one row; rank 0 for classes
+  const std::vector<DataColumn>& inputs() const noexcept;
+  const std::vector<DataColumn>& targets() const noexcept;
+  const Shape& sample_shape() const noexcept;  ///< of the first input
+  bool is_classification() const noexcept { return classes() > 0; }
+  std::int64_t classes() const noexcept { return static_cast<std::int64_t>(class_names().size()); }
+  const std::vector<std::string>& class_names() const noexcept;
+  /// Of the first target of one sample; rank 0 for one class.
+  const Shape& target_shape() const noexcept;
 
   /// Copies the given rows, in order, into dense buffers. Row indices in [0, size()).
+  /// Of input or target number `column`, in its type:
+  void gather_input(std::size_t column, std::span<const std::int64_t> rows, std::byte* to) const;
+  void gather_target(std::size_t column, std::span<const std::int64_t> rows, std::byte* to) const;
+  /// Of the first input, which is float32; of the first target, which is int32 or float32.
   void gather_inputs(std::span<const std::int64_t> rows, float* to) const;
-  void gather_labels(std::span<const std::int64_t> rows,
-                     std::int32_t* to) const;                                ///< classification
-  void gather_targets(std::span<const std::int64_t> rows, float* to) const;  ///< regression
+  void gather_labels(std::span<const std::int64_t> rows, std::int32_t* to) const;
+  void gather_targets(std::span<const std::int64_t> rows, float* to) const;
   /// SHA-256 in hex over name-independent content: shapes, input bytes, targets.
   std::string sha256() const;
   /// The first n samples (all if n >= size()).
   Dataset head(std::int64_t n) const;
 
+  struct Content;
+
  private:
+  Dataset(std::string name, std::int64_t size, std::shared_ptr<const Content> content);
+
   std::string name_;
   std::int64_t size_ = 0;
-  Shape sample_, target_shape_;
-  std::vector<std::uint8_t> bytes_;
-  Tensor floats_;
-  std::vector<std::int32_t> labels_;
-  Tensor targets_;
-  std::vector<std::string> class_names_;
+  std::shared_ptr<const Content> content_;
 };
 
 struct DataSplit {
@@ -70,10 +102,15 @@ struct Info {
   bool available = false;
 };
 
-/// Loads a data set by SPEC: a name ("mnist", "glyphs", "iris", "xor") or "idx:DIR". "mnist" is
-/// looked for as $SOMA_DATA/mnist and, if SOMA_DATA is not set, in $XDG_DATA_HOME/soma/mnist
-/// (~/.local/share). `seed` drives generated data and splits. Throws FormatError: one sentence with
-/// file, what was expected and what was found.
+/// Loads a data set by SPEC: a name ("mnist", "glyphs", "iris", "xor", "tinyshakespeare"),
+/// "idx:DIR" or "text:FILE". "mnist" is looked for as $SOMA_DATA/mnist and, if SOMA_DATA is not
+/// set, in $XDG_DATA_HOME/soma/mnist (~/.local/share); tinyshakespeare alike.
+///
+/// A text gives windows of its bytes, "text:FILE?context=64&stride=64" (as for tinyshakespeare):
+/// inputs i32 [context], the labels [context] are the bytes one further on; classes are the
+/// different bytes of the file, ascending. The last tenth of the file is the test. `seed` drives
+/// generated data and splits. Throws FormatError: one sentence with file, what was expected and
+/// what was found.
 SOMA_API DataSplit load(const std::string& spec, std::uint64_t seed = 1);
 /// The named sets, available or not.
 SOMA_API std::vector<Info> list();

@@ -51,13 +51,22 @@ struct SOMA_API Graph {
     std::vector<Preset> presets = {};
   };
 
+  /// A loss on one of the outputs; what is minimised is the sum of weight * value, in order.
+  struct LossInfo {
+    int output = 0;          ///< index into `outputs`
+    double weight = 1;       ///< what its gradient starts from, rounded to float32
+    int targets = -1;        ///< value that the caller fills in
+    int value = -1;          ///< [1]
+    int probabilities = -1;  ///< of a loss on classes, [items, classes]; else -1
+  };
+
   std::vector<ValueInfo> values;
   std::vector<Node> nodes;
   std::vector<ParameterInfo> parameters;
   std::vector<std::string> layers;
 
-  int input = -1, output = -1;
-  int targets = -1, loss = -1, probabilities = -1;  ///< set by append_loss
+  std::vector<int> inputs, outputs;  ///< values, in the model's order
+  std::vector<LossInfo> losses;      ///< set by append_loss
   int random = -1;  ///< int32 [4]: low and high half of the seed, update number, 0; for dropout
 
   const Shape& shape(int value) const { return values[static_cast<std::size_t>(value)].info.shape; }
@@ -77,11 +86,18 @@ class SOMA_API GraphBuilder {
   void enter_layer(std::string name);
   void set_phase(Graph::Phase phase) noexcept { phase_ = phase; }
 
-  /// The model's input, batch first.
-  Value input(const Shape& shape);
-  /// A tensor that training changes, named "<layer>.<name>". fan_in and fan_out: see Init.
+  /// The model's next input, batch first.
+  Value input(const Shape& shape, DType type = DType::f32);
+  /// A tensor that training changes, named "<layer>.<name>". fan_in and fan_out: see Init. If the
+  /// layer's parameter of that name is tied, it is the tensor it was tied to.
   Value parameter(std::string_view name, const Shape& shape, Init init, std::int64_t fan_in,
                   std::int64_t fan_out);
+  /// Ties parameter `name` of the current layer to the tensor `target`, "embed.table", which an
+  /// earlier layer made: both are one, and their gradients add up. Throws ShapeError if there is no
+  /// such tensor or training does not change it; parameter() does if the shapes differ.
+  void tie(std::string_view name, std::string_view target);
+  /// The ties of the current layer that parameter() has not met.
+  std::vector<std::string> unmet_ties() const;
   /// Makes some elements of a parameter start at a value of their own.
   void preset(const Value& parameter, const Graph::Preset& preset);
   /// A tensor named "<layer>.<name>" that is saved with the model, but not changed by the
@@ -110,11 +126,19 @@ class SOMA_API GraphBuilder {
   static bool knows_activation(const std::string& name);
 
  private:
+  struct Tie {
+    std::string name;
+    int parameter;
+    bool met = false;
+  };
   Value add(Graph::ValueInfo info);
+  Value add_parameter(std::string_view name, const Shape& shape, Init init, std::int64_t fan_in,
+                      std::int64_t fan_out);
   Graph& graph_;
   Purpose purpose_;
   int layer_ = -1;
   Graph::Phase phase_ = Graph::Phase::forward;
+  std::vector<Tie> ties_;  // of the current layer
 };
 
 }  // namespace soma

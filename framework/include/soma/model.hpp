@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "soma/layers.hpp"
@@ -28,11 +29,37 @@ struct Parameter {
   bool trainable = true;  ///< false: a running statistic, which no optimizer changes
 };
 
+/// What a model takes: the shape of one sample without the batch, numbers (f32) or whole numbers
+/// such as token ids (i32).
+struct ModelInput {
+  std::string name;
+  Shape shape;
+  DType type = DType::f32;
+  friend bool operator==(const ModelInput&, const ModelInput&) = default;
+};
+
+/// What a model gives: a layer's output, of one sample; float32.
+struct ModelOutput {
+  std::string name;
+  Shape shape;
+};
+
+/// A loss on one of a model's outputs.
+struct OutputLoss {
+  std::string output;
+  Loss loss;
+  double weight = 1;
+};
+
 /// A network: layers with names, joined into a graph without cycles, and its parameters. Move-only.
 class SOMA_API Model {
  public:
-  /// `input`: the shape of one sample, without the batch.
-  explicit Model(Shape input, std::string name = "model");
+  /// `input`: the shape of one sample, without the batch; the input's name is "input".
+  explicit Model(Shape input, std::string name = "model", DType type = DType::f32);
+  /// One input or more, under names of their own. Throws ShapeError for a name that is taken or not
+  /// allowed, a shape without elements or of too many dimensions, and a type that is not f32 or
+  /// i32.
+  static Model with_inputs(std::vector<ModelInput> inputs, std::string name = "model");
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
   ~Model();
@@ -44,27 +71,48 @@ class SOMA_API Model {
   Model& add(Spec spec, std::string name = "") {
     return add_layer(std::make_unique<LayerOf<Spec>>(std::move(spec)), std::move(name), {});
   }
-  /// Takes the outputs of the named layers instead; "input" is the model's input.
+  /// Takes the outputs of the named layers instead, or the model's inputs by name.
   template <class Spec>
   Model& add(Spec spec, std::string name, std::vector<std::string> inputs) {
     return add_layer(std::make_unique<LayerOf<Spec>>(std::move(spec)), std::move(name),
                      std::move(inputs));
   }
   Model& add_layer(std::unique_ptr<Layer> layer, std::string name, std::vector<std::string> inputs);
+  /// Appends an input, which layers added later can name. Throws as with_inputs.
+  Model& add_input(std::string name, Shape shape, DType type = DType::f32);
+  /// The layers whose outputs the model gives, in that order; without it, the last layer alone.
+  /// Losses on outputs that are none any more are dropped. Throws ShapeError for a name that is no
+  /// layer's, or is there twice.
+  Model& set_outputs(std::vector<std::string> layers);
+  /// Makes a parameter one with that of an earlier layer: tie("out.weight", "embed.table"). It is
+  /// kept and saved once, under the second name, and gets the sum of both gradients, added in the
+  /// order in which the backward pass finds them. Resets the parameters. Throws ShapeError if there
+  /// is no such parameter, the shapes differ or training does not change them.
+  Model& tie(const std::string& parameter, const std::string& to);
+
+  /// The loss on the first output, and the only one.
   Model& set_loss(Loss loss);
+  /// A loss on an output by name. What is minimised is the sum of weight * loss in the order of the
+  /// outputs; outputs without a loss are left out. Throws ShapeError for a name that is no output's
+  /// and a weight that is not finite.
+  Model& set_loss(Loss loss, const std::string& output, double weight = 1);
 
   const std::string& name() const noexcept;
-  const Shape& input_shape() const noexcept;   ///< one sample
-  const Shape& output_shape() const noexcept;  ///< one sample
-  Loss loss() const noexcept;
+  const std::vector<ModelInput>& inputs() const noexcept;
+  std::vector<ModelOutput> outputs() const;
+  const Shape& input_shape() const noexcept;   ///< one sample of the first input
+  const Shape& output_shape() const noexcept;  ///< one sample of the first output
+  Loss loss() const noexcept;                  ///< the first
+  std::vector<OutputLoss> losses() const;      ///< in the order of the outputs
 
   struct LayerView {
     std::string name;
     const Layer* layer;
-    std::vector<std::string> inputs;  ///< layer names, "input" for the model's input
-    Shape output;                     ///< one sample
-    std::int64_t parameters;          ///< count of numbers
-    std::int64_t macs;                ///< multiply-adds of one sample's forward
+    std::vector<std::string> inputs;  ///< names of layers and of the model's inputs
+    std::vector<std::pair<std::string, std::string>> ties;  ///< "weight" -> "embed.table"
+    Shape output;                                           ///< one sample
+    std::int64_t parameters;                                ///< count of numbers
+    std::int64_t macs;  ///< multiply-adds of one sample's forward
   };
   std::vector<LayerView> layers() const;
 
@@ -97,6 +145,7 @@ class SOMA_API Model {
   const State& state() const noexcept { return *state_; }
 
  private:
+  Model() = default;
   std::unique_ptr<State> state_;
 };
 

@@ -11,8 +11,8 @@ namespace soma {
 struct PredictorOptions {
   std::int64_t max_batch = 1;
   int threads = 1;
-  bool probabilities =
-      true;  ///< softmax on the output of a cross-entropy model; otherwise its logits
+  bool probabilities = true;  ///< softmax over the last axis of each output that is minimised by
+                              ///< cross-entropy; otherwise its logits
   int concurrency =
       0;  ///< callers at the same time for whom memory is set aside; 0: the CPUs of the machine
 };
@@ -27,11 +27,18 @@ class SOMA_API Predictor {
   Predictor(Predictor&&) noexcept;
   Predictor& operator=(Predictor&&) noexcept;
 
-  /// inputs: n samples, 1 <= n <= max_batch, row-major; outputs: n * output_size() floats. n
-  /// follows from inputs.size(). Throws ShapeError if the sizes do not fit.
+  /// For models with one input: n samples, 1 <= n <= max_batch, row-major. `outputs`: n *
+  /// output_size() floats, the first output. n follows from inputs.size(). Throws ShapeError if the
+  /// sizes do not fit or the input is of the other type.
   void run(std::span<const float> inputs, std::span<float> outputs) const;
-  std::int64_t input_size() const noexcept;   ///< floats per sample
-  std::int64_t output_size() const noexcept;  ///< floats per sample
+  void run(std::span<const std::int32_t> inputs, std::span<float> outputs) const;
+  /// One view for each input and one span for each output, in the model's order. A span may be
+  /// empty: that output is not wanted. n follows from the first input.
+  void run(std::span<const TensorView> inputs, std::span<const std::span<float>> outputs) const;
+  std::size_t inputs() const noexcept;                         ///< how many
+  std::size_t outputs() const noexcept;                        ///< how many
+  std::int64_t input_size(std::size_t i = 0) const noexcept;   ///< numbers per sample
+  std::int64_t output_size(std::size_t i = 0) const noexcept;  ///< floats per sample
 
   struct State;
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -54,6 +56,31 @@ class SOMA_API Tensor {
   Shape shape_{0};
   DType dtype_ = DType::f32;
   AlignedBytes bytes_;
+};
+
+/// Numbers that somebody else owns, float32 or int32, row-major: a batch given by hand.
+class TensorView {
+ public:
+  template <class Numbers>
+  requires std::convertible_to<const Numbers&, std::span<const float>> TensorView(
+      const Numbers& numbers)  // NOLINT: floats are a view of floats
+      : TensorView(std::span<const float>(numbers)) {}
+  template <class Numbers>
+  requires std::convertible_to<const Numbers&, std::span<const std::int32_t>> TensorView(
+      const Numbers& numbers)  // NOLINT
+      : TensorView(std::span<const std::int32_t>(numbers)) {}
+  TensorView(std::span<const float> numbers) noexcept  // NOLINT
+      : bytes_(std::as_bytes(numbers)), dtype_(DType::f32) {}
+  TensorView(std::span<const std::int32_t> numbers) noexcept  // NOLINT
+      : bytes_(std::as_bytes(numbers)), dtype_(DType::i32) {}
+
+  DType dtype() const noexcept { return dtype_; }
+  std::size_t size() const noexcept { return bytes_.size() / 4; }  ///< numbers
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  std::span<const std::byte> bytes_;
+  DType dtype_;
 };
 
 }  // namespace soma

@@ -11,6 +11,7 @@
 #include "soma/dataset.hpp"
 #include "soma/model.hpp"
 #include "soma/optimizer.hpp"
+#include "soma/tensor.hpp"
 
 namespace soma {
 
@@ -29,14 +30,14 @@ struct Progress {
   std::int64_t total_steps = 0;  ///< of this fit, counted from the start of training
   double loss = 0;               ///< of the last batch
   double mean_loss = 0;          ///< over this epoch so far, weighted by samples
-  double accuracy = 0;           ///< over this epoch so far; 0 for regression
+  double accuracy = 0;           ///< over this epoch so far, of the first loss on classes; else 0
   double seconds = 0;            ///< training time so far, over all sessions of this run
   std::int64_t samples = 0;      ///< samples trained on so far, over all sessions
 };
 
 struct Evaluation {
   double loss = 0;
-  double accuracy = 0;  ///< share of right classes; 0 for regression
+  double accuracy = 0;  ///< share of right classes, of the first loss on classes; else 0
   std::int64_t samples = 0;
   std::vector<std::int64_t>
       confusion;  ///< [true class * classes + predicted class]; empty for regression
@@ -70,10 +71,14 @@ class SOMA_API Trainer {
   Progress fit(const Dataset& train, const FitOptions& options);
   Evaluation evaluate(const Dataset& data, std::int64_t batch = 256);
 
-  /// One update on a batch given by hand. inputs [batch, sample...]; labels for cross-entropy,
-  /// targets for regression.
-  double step(std::span<const float> inputs, std::span<const std::int32_t> labels);
-  double step(std::span<const float> inputs, std::span<const float> targets);
+  /// One update on a batch given by hand; returns the loss. One view for each input of the model,
+  /// [batch, sample...], and for each of its losses: labels i32 [batch, position...] for
+  /// cross-entropy, targets f32 in the shape of the output for regression. Throws ShapeError.
+  double step(std::span<const TensorView> inputs, std::span<const TensorView> targets);
+  /// The same for one input and one loss.
+  double step(const TensorView& inputs, const TensorView& targets) {
+    return step({&inputs, 1}, {&targets, 1});
+  }
 
   const Progress& progress() const noexcept;
   int threads() const noexcept;
@@ -99,6 +104,10 @@ class SOMA_API Trainer {
  private:
   std::unique_ptr<State> state_;
 };
+
+/// Throws ShapeError, with the reason, unless `data` has what the model takes as inputs and what
+/// its losses take as targets, in the same order. Several inputs go by the same names.
+SOMA_API void require_fit(const Model& model, const Dataset& data);
 
 /// A callback for FitOptions::on_step: a bar with rate and time left on a terminal, a plain line
 /// now and then elsewhere (stderr).

@@ -1,10 +1,9 @@
 #include "soma/dataset.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <utility>
 
+#include "data/columns.hpp"
 #include "io/sha256.hpp"
 #include "soma/error.hpp"
 
@@ -40,25 +39,24 @@ void check_labels(const std::string& name, std::int64_t size,
   }
 }
 
-/// byte / 255 for every byte.
-constexpr std::array<float, 256> kUnit = [] {
-  std::array<float, 256> table{};
-  for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i) / 255.0f;
-  return table;
-}();
-
-void gather(const Tensor& tensor, std::span<const std::int64_t> rows, float* to) {
-  const auto row = static_cast<std::size_t>(tensor.shape().elements_from(1));
-  const auto from = tensor.as<float>();
-  for (const std::int64_t i : rows) {
-    to = std::ranges::copy(from.subspan(static_cast<std::size_t>(i) * row, row), to).out;
+void check_column(const std::string& name, const ColumnData& column, std::int64_t size) {
+  const Tensor& values = column.values;
+  if (values.dtype() == DType::f64 || values.shape().rank() < 1 || values.shape()[0] != size) {
+    fail(name, "column '" + column.name + "': expected f32 or i32 [" + std::to_string(size) +
+                   ",...], got " + name_of(values.dtype()) + " " + values.shape().str());
   }
 }
 
-Tensor first_rows(const Tensor& tensor, std::int64_t n) {
-  Tensor head(tensor.shape().from(1).batched(n));
-  if (head.size_bytes() > 0) std::memcpy(head.data(), tensor.data(), head.size_bytes());
-  return head;
+void check_classes(const std::string& name, const ColumnData& column, std::size_t classes) {
+  if (column.values.dtype() != DType::i32) return;
+  const auto labels = column.values.as<std::int32_t>();
+  const auto wrong = std::ranges::find_if(
+      labels, [&](std::int32_t label) { return std::cmp_greater_equal(label, classes); });
+  if (wrong != labels.end()) {
+    fail(name, "column '" + column.name + "', element " + std::to_string(wrong - labels.begin()) +
+                   ": expected a class below " + std::to_string(classes) + ", got " +
+                   std::to_string(*wrong));
+  }
 }
 
 void update(io::Sha256& hash, const Shape& shape) {
@@ -66,89 +64,162 @@ void update(io::Sha256& hash, const Shape& shape) {
   for (const std::int64_t dim : shape.dims()) hash.update(dim);
 }
 
+const std::shared_ptr<const Dataset::Content>& no_content() {
+  static const auto content = [] {
+    auto empty = std::make_shared<Dataset::Content>();
+    empty->add_input(tensor_column("input", Tensor({0})));
+    empty->add_target(tensor_column("targets", Tensor({0})));
+    return std::shared_ptr<const Dataset::Content>(std::move(empty));
+  }();
+  return content;
+}
+
 }  // namespace
+
+Dataset::Dataset() : content_(no_content()) {}
+
+Dataset::Dataset(std::string name, std::int64_t size, std::shared_ptr<const Content> content)
+    : name_(std::move(name)), size_(size), content_(std::move(content)) {}
 
 Dataset::Dataset(std::string name, Tensor inputs, std::vector<std::int32_t> labels,
                  std::vector<std::string> class_names)
-    : name_(std::move(name)),
-      floats_(std::move(inputs)),
-      labels_(std::move(labels)),
-      class_names_(std::move(class_names)) {
-  check_rows(name_, "inputs", floats_);
-  size_ = floats_.shape()[0];
-  sample_ = floats_.shape().from(1);
-  check_labels(name_, size_, labels_, class_names_);
+    : name_(std::move(name)) {
+  check_rows(name_, "inputs", inputs);
+  size_ = inputs.shape()[0];
+  check_labels(name_, size_, labels, class_names);
+  auto content = std::make_shared<Content>();
+  content->add_input(tensor_column("input", std::move(inputs)));
+  content->add_target(label_column(std::move(labels)));
+  content->class_names = std::move(class_names);
+  content_ = std::move(content);
 }
 
-Dataset::Dataset(std::string name, Tensor inputs, Tensor targets)
-    : name_(std::move(name)), floats_(std::move(inputs)), targets_(std::move(targets)) {
-  check_rows(name_, "inputs", floats_);
-  check_rows(name_, "targets", targets_);
-  size_ = floats_.shape()[0];
-  sample_ = floats_.shape().from(1);
-  target_shape_ = targets_.shape().from(1);
-  if (targets_.shape()[0] != size_) {
-    fail(name_, "expected as many targets as samples, got targets " + targets_.shape().str() +
-                    " and inputs " + floats_.shape().str());
+Dataset::Dataset(std::string name, Tensor inputs, Tensor targets) : name_(std::move(name)) {
+  check_rows(name_, "inputs", inputs);
+  check_rows(name_, "targets", targets);
+  size_ = inputs.shape()[0];
+  if (targets.shape()[0] != size_) {
+    fail(name_, "expected as many targets as samples, got targets " + targets.shape().str() +
+                    " and inputs " + inputs.shape().str());
   }
+  auto content = std::make_shared<Content>();
+  content->add_input(tensor_column("input", std::move(inputs)));
+  content->add_target(tensor_column("targets", std::move(targets)));
+  content_ = std::move(content);
 }
 
 Dataset::Dataset(std::string name, Shape sample, std::vector<std::uint8_t> bytes,
                  std::vector<std::int32_t> labels, std::vector<std::string> class_names)
-    : name_(std::move(name)),
-      sample_(sample),
-      bytes_(std::move(bytes)),
-      labels_(std::move(labels)),
-      class_names_(std::move(class_names)) {
-  size_ = static_cast<std::int64_t>(labels_.size());
-  if (sample_.elements() == 0 || std::cmp_not_equal(bytes_.size(), size_ * sample_.elements())) {
-    fail(name_, "expected " + std::to_string(size_) + " samples " + sample_.str() + ", got " +
-                    std::to_string(bytes_.size()) + " bytes");
+    : name_(std::move(name)), size_(static_cast<std::int64_t>(labels.size())) {
+  if (sample.elements() == 0 || std::cmp_not_equal(bytes.size(), size_ * sample.elements())) {
+    fail(name_, "expected " + std::to_string(size_) + " samples " + sample.str() + ", got " +
+                    std::to_string(bytes.size()) + " bytes");
   }
-  check_labels(name_, size_, labels_, class_names_);
+  check_labels(name_, size_, labels, class_names);
+  auto content = std::make_shared<Content>();
+  content->add_input(byte_column(sample, std::move(bytes)));
+  content->add_target(label_column(std::move(labels)));
+  content->class_names = std::move(class_names);
+  content_ = std::move(content);
+}
+
+Dataset::Dataset(std::string name, std::vector<ColumnData> inputs, std::vector<ColumnData> targets,
+                 std::vector<std::string> class_names)
+    : name_(std::move(name)) {
+  if (inputs.empty() || targets.empty()) fail(name_, "expected an input and a target or more");
+  size_ = inputs[0].values.shape().rank() < 1 ? 0 : inputs[0].values.shape()[0];
+  auto content = std::make_shared<Content>();
+  bool labelled = false;
+  for (ColumnData& input : inputs) {
+    check_column(name_, input, size_);
+    content->add_input(tensor_column(std::move(input.name), std::move(input.values)));
+  }
+  for (ColumnData& target : targets) {
+    check_column(name_, target, size_);
+    check_classes(name_, target, class_names.size());
+    labelled |= target.values.dtype() == DType::i32;
+    content->add_target(tensor_column(std::move(target.name), std::move(target.values)));
+  }
+  if (labelled == class_names.empty()) {
+    fail(name_, "expected the names of classes for i32 targets and only for these, got " +
+                    std::to_string(class_names.size()));
+  }
+  content->class_names = std::move(class_names);
+  content_ = std::move(content);
+}
+
+Dataset Dataset::windows(std::string name, std::vector<std::uint8_t> text, std::int64_t length,
+                         std::int64_t stride, std::vector<std::string> class_names) {
+  const auto indices = static_cast<std::int64_t>(text.size());
+  if (length < 1 || stride < 1 || indices < length + 1) {
+    fail(name, "expected windows of 1 to " + std::to_string(indices - 1) +
+                   " at a stride of 1 or more, got " + std::to_string(length) + " at " +
+                   std::to_string(stride));
+  }
+  if (class_names.empty() || class_names.size() > 256 ||
+      std::ranges::any_of(text, [&](std::uint8_t i) { return i >= class_names.size(); })) {
+    fail(name, "expected the names of 1 to 256 classes, one for each index of the text, got " +
+                   std::to_string(class_names.size()));
+  }
+  const auto shared = std::make_shared<const std::vector<std::uint8_t>>(std::move(text));
+  auto content = std::make_shared<Content>();
+  content->add_input(window_column("input", shared, 0, length, stride));
+  content->add_target(window_column("labels", shared, 1, length, stride));
+  content->class_names = std::move(class_names);
+  return {std::move(name), (indices - 1 - length) / stride + 1, std::move(content)};
+}
+
+const std::vector<DataColumn>& Dataset::inputs() const noexcept { return content_->input_infos; }
+const std::vector<DataColumn>& Dataset::targets() const noexcept { return content_->target_infos; }
+const Shape& Dataset::sample_shape() const noexcept { return inputs()[0].sample; }
+const Shape& Dataset::target_shape() const noexcept { return targets()[0].sample; }
+const std::vector<std::string>& Dataset::class_names() const noexcept {
+  return content_->class_names;
+}
+
+void Dataset::gather_input(std::size_t column, std::span<const std::int64_t> rows,
+                           std::byte* to) const {
+  content_->inputs[column]->gather(rows, to);
+}
+
+void Dataset::gather_target(std::size_t column, std::span<const std::int64_t> rows,
+                            std::byte* to) const {
+  content_->targets[column]->gather(rows, to);
 }
 
 void Dataset::gather_inputs(std::span<const std::int64_t> rows, float* to) const {
-  if (bytes_.empty()) return gather(floats_, rows, to);
-  const auto row = static_cast<std::size_t>(sample_.elements());
-  for (const std::int64_t i : rows) {
-    const std::uint8_t* from = bytes_.data() + static_cast<std::size_t>(i) * row;
-    to = std::transform(from, from + row, to, [](std::uint8_t byte) { return kUnit[byte]; });
-  }
+  gather_input(0, rows, reinterpret_cast<std::byte*>(to));
 }
 
 void Dataset::gather_labels(std::span<const std::int64_t> rows, std::int32_t* to) const {
-  for (const std::int64_t i : rows) *to++ = labels_[static_cast<std::size_t>(i)];
+  gather_target(0, rows, reinterpret_cast<std::byte*>(to));
 }
 
 void Dataset::gather_targets(std::span<const std::int64_t> rows, float* to) const {
-  gather(targets_, rows, to);
+  gather_target(0, rows, reinterpret_cast<std::byte*>(to));
 }
 
 std::string Dataset::sha256() const {
   io::Sha256 hash;
   hash.update(size_);
-  update(hash, sample_);
-  hash.update(std::string_view(bytes_.empty() ? "f32" : "u8"));
-  hash.update(std::as_bytes(std::span(bytes_)));
-  hash.update({floats_.data(), floats_.size_bytes()});
+  for (const auto& column : content_->inputs) {
+    update(hash, column->info().sample);
+    hash.update(std::string_view(column->kept_as()));
+    column->hash(size_, hash);
+  }
   hash.update(classes());
-  hash.update(std::as_bytes(std::span(labels_)));
-  update(hash, target_shape_);
-  hash.update({targets_.data(), targets_.size_bytes()});
+  for (const auto& column : content_->targets) {
+    const bool one_label = column->info().type == DType::i32 && column->info().sample.rank() == 0;
+    if (one_label) column->hash(size_, hash);
+    update(hash, column->info().sample);
+    if (!one_label) column->hash(size_, hash);
+  }
   return hash.hex();
 }
 
 Dataset Dataset::head(std::int64_t n) const {
   if (n < 0) fail(name_, "head: expected a count >= 0, got " + std::to_string(n));
-  n = std::min(n, size_);
-  if (!is_classification()) return {name_, first_rows(floats_, n), first_rows(targets_, n)};
-  const auto count = static_cast<std::ptrdiff_t>(n);
-  std::vector<std::int32_t> labels(labels_.begin(), labels_.begin() + count);
-  if (bytes_.empty()) return {name_, first_rows(floats_, n), std::move(labels), class_names_};
-  const auto bytes = static_cast<std::ptrdiff_t>(n * sample_.elements());
-  return {name_, sample_, std::vector(bytes_.begin(), bytes_.begin() + bytes), std::move(labels),
-          class_names_};
+  return {name_, std::min(n, size_), content_};
 }
 
 }  // namespace soma

@@ -14,7 +14,7 @@ namespace soma {
 class Backward {
  public:
   explicit Backward(Graph& graph);
-  /// Per parameter, the value of its gradient; -1 where the loss does not depend on it.
+  /// Per parameter, the value of its gradient; -1 where no loss depends on it.
   std::vector<int> run();
 
   // What the rules use.

@@ -1,6 +1,7 @@
 #include "graph/gradients.hpp"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "graph/backward.hpp"
@@ -33,9 +34,12 @@ Backward::Backward(Graph& graph)
 }
 
 std::vector<int> Backward::run() {
-  const Value one = builder_.leaf(Graph::Source::constant, {DType::f32, {1}}, -1, 0, 1.0f);
-  grow();
-  gradient_[static_cast<std::size_t>(graph_.loss)] = one.id;
+  for (const Graph::LossInfo& loss : graph_.losses) {
+    const Value weight = builder_.leaf(Graph::Source::constant, {DType::f32, {1}}, -1, 0,
+                                       static_cast<float>(loss.weight));
+    grow();
+    gradient_[static_cast<std::size_t>(loss.value)] = weight.id;
+  }
   for (std::size_t n = graph_.nodes.size(); n-- > 0;) {
     if (graph_.nodes[n].phase != Graph::Phase::forward) continue;
     const Graph::Node node = graph_.nodes[n];  // a copy: emitting moves the vector
@@ -88,25 +92,41 @@ void Backward::give(int id, const Value& g, const Graph::Node& of) {
   gradient_[static_cast<std::size_t>(id)] = sum.id;
 }
 
-void append_loss(Graph& graph, Loss loss, Purpose purpose) {
+namespace {
+
+/// Cross-entropy of the classes along the last axis, one item per position.
+void cross_entropy(GraphBuilder& builder, const Value& output, Graph::LossInfo& info) {
+  const Shape shape = output.shape;
+  if (shape.rank() < 2) throw ShapeError("softmax_cross_entropy: expected logits [N,...,C]");
+  Shape positions(shape.dims().first(static_cast<std::size_t>(shape.rank() - 1)));
+  const Value logits = builder.reshape(output, {positions.elements(), shape.back()});
+  const Value targets = builder.leaf(Graph::Source::targets, {DType::i32, positions});
+  const auto outputs =
+      builder.emit(ops::SoftmaxCrossEntropy{}.forward(logits.shape, builder.purpose()),
+                   std::array{logits, builder.reshape(targets, {positions.elements()})});
+  info.targets = targets.id;
+  info.value = outputs[0].id;
+  info.probabilities = outputs[2].id;
+}
+
+}  // namespace
+
+void append_loss(Graph& graph, const Loss& loss, Purpose purpose, int number, double weight) {
   GraphBuilder builder(graph, purpose);
   builder.enter_layer("loss");
-  const Value output{graph.output, graph.shape(graph.output)};
+  Graph::LossInfo info{.output = number, .weight = weight};
+  const int id = graph.outputs.at(static_cast<std::size_t>(number));
+  const Value output{id, graph.shape(id)};
   if (loss == Loss::softmax_cross_entropy) {
-    const Value logits = output;
-    const Op op = ops::SoftmaxCrossEntropy{}.forward(logits.shape, purpose);
-    const Value targets = builder.leaf(Graph::Source::targets, op.inputs[1]);
-    const auto outputs = builder.emit(op, std::array{logits, targets});
-    graph.targets = targets.id;
-    graph.loss = outputs[0].id;
-    graph.probabilities = outputs[2].id;
-    return;
+    cross_entropy(builder, output, info);
+  } else {
+    const Value targets = builder.leaf(Graph::Source::targets, {DType::f32, output.shape});
+    info.targets = targets.id;
+    info.value =
+        builder.emit_one(ops::MeanSquaredError{}.forward(output.shape, purpose), {output, targets})
+            .id;
   }
-  const Value targets = builder.leaf(Graph::Source::targets, {DType::f32, output.shape});
-  graph.targets = targets.id;
-  graph.loss =
-      builder.emit_one(ops::MeanSquaredError{}.forward(output.shape, purpose), {output, targets})
-          .id;
+  graph.losses.push_back(info);
 }
 
 std::vector<int> append_backward(Graph& graph) { return Backward(graph).run(); }

@@ -6,12 +6,13 @@
 
 namespace soma {
 
-/// Appends the loss on graph.output and new targets; sets graph.targets, loss and (cross-entropy)
-/// probabilities.
-void append_loss(Graph& graph, Loss loss, Purpose purpose);
+/// Appends a loss on output number `output` and new targets, and says so in graph.losses. A loss on
+/// classes takes every position of an output [N,...,C] as an item, with targets [N,...].
+void append_loss(Graph& graph, const Loss& loss, Purpose purpose, int output = 0,
+                 double weight = 1);
 
-/// Appends the backward of everything that graph.loss depends on. Returns, per parameter, the value
-/// of its gradient; -1 where the loss does not depend on it.
+/// Appends the backward of everything that graph.losses depend on. Returns, per parameter, the
+/// value of its gradient; -1 where no loss depends on it.
 std::vector<int> append_backward(Graph& graph);
 
 /// How many tensors of state the optimizer keeps per parameter, and what they are called in

@@ -1,5 +1,8 @@
 #include "soma/graph.hpp"
 
+#include <algorithm>
+
+#include "soma/error.hpp"
 #include "soma/plugins.hpp"
 #include "soma/sdk/ops/pointwise.hpp"
 
@@ -15,6 +18,7 @@ int Graph::root(int value) const {
 void GraphBuilder::enter_layer(std::string name) {
   layer_ = static_cast<int>(graph_.layers.size());
   graph_.layers.push_back(std::move(name));
+  ties_.clear();
 }
 
 Value GraphBuilder::add(Graph::ValueInfo info) {
@@ -28,14 +32,45 @@ Value GraphBuilder::leaf(Graph::Source source, TensorInfo info, int index, int s
       {.info = std::move(info), .source = source, .index = index, .slot = slot, .fill = fill});
 }
 
-Value GraphBuilder::input(const Shape& shape) {
-  const Value value = leaf(Graph::Source::input, {DType::f32, shape});
-  graph_.input = value.id;
+Value GraphBuilder::input(const Shape& shape, DType type) {
+  const int number = static_cast<int>(graph_.inputs.size());
+  const Value value = leaf(Graph::Source::input, {type, shape}, number);
+  graph_.inputs.push_back(value.id);
   return value;
 }
 
 Value GraphBuilder::parameter(std::string_view name, const Shape& shape, Init init,
                               std::int64_t fan_in, std::int64_t fan_out) {
+  const auto tie = std::ranges::find(ties_, name, &Tie::name);
+  if (tie == ties_.end()) return add_parameter(name, shape, init, fan_in, fan_out);
+  const Graph::ParameterInfo& target = graph_.parameters[static_cast<std::size_t>(tie->parameter)];
+  if (target.shape != shape) {
+    throw ShapeError("tie: " + std::string(name) + " " + shape.str() + " cannot be " + target.name +
+                     " " + target.shape.str());
+  }
+  tie->met = true;
+  return {target.value, shape};
+}
+
+void GraphBuilder::tie(std::string_view name, std::string_view target) {
+  const auto it = std::ranges::find(graph_.parameters, target, &Graph::ParameterInfo::name);
+  if (it == graph_.parameters.end() || !it->trainable) {
+    throw ShapeError("tie: expected a weight of an earlier layer, got '" + std::string(target) +
+                     "'");
+  }
+  ties_.push_back({std::string(name), static_cast<int>(it - graph_.parameters.begin())});
+}
+
+std::vector<std::string> GraphBuilder::unmet_ties() const {
+  std::vector<std::string> names;
+  for (const Tie& tie : ties_) {
+    if (!tie.met) names.push_back(tie.name);
+  }
+  return names;
+}
+
+Value GraphBuilder::add_parameter(std::string_view name, const Shape& shape, Init init,
+                                  std::int64_t fan_in, std::int64_t fan_out) {
   const int number = static_cast<int>(graph_.parameters.size());
   const Value value = add({.info = {DType::f32, shape},
                            .source = Graph::Source::parameter,
@@ -51,7 +86,7 @@ void GraphBuilder::preset(const Value& parameter, const Graph::Preset& preset) {
 }
 
 Value GraphBuilder::buffer(std::string_view name, const Shape& shape, Init init) {
-  const Value value = parameter(name, shape, init, 0, 0);
+  const Value value = add_parameter(name, shape, init, 0, 0);
   graph_.values[static_cast<std::size_t>(value.id)].needs_gradient = false;
   graph_.parameters.back().trainable = false;
   return value;

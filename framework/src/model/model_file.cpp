@@ -2,7 +2,9 @@
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "io/safetensors.hpp"
 #include "self_test.hpp"
@@ -16,12 +18,27 @@ namespace {
 
 constexpr const char* kModelKey = "soma_model";
 constexpr const char* kVersionKey = "soma_version";
-constexpr const char* kTestInput = "selftest.input";
-constexpr const char* kTestOutput = "selftest.output";
+
+io::Element element_of(const Tensor& tensor) {
+  return tensor.dtype() == DType::i32 ? io::Element::i32 : io::Element::f32;
+}
 
 io::TensorEntry entry_of(std::string name, const Tensor& tensor) {
   const auto dims = tensor.shape().dims();
-  return {std::move(name), io::Element::f32, {dims.begin(), dims.end()}, tensor.data()};
+  return {std::move(name), element_of(tensor), {dims.begin(), dims.end()}, tensor.data()};
+}
+
+/// The names of the self-test's tensors, inputs first.
+std::vector<std::string> self_test_names(const Model& model) {
+  std::vector<std::string> names;
+  const auto& inputs = model.inputs();
+  const auto outputs = model.outputs();
+  for (const ModelInput& i : inputs)
+    names.push_back(self_test_name("input", i.name, inputs.size()));
+  for (const ModelOutput& o : outputs) {
+    names.push_back(self_test_name("output", o.name, outputs.size()));
+  }
+  return names;
 }
 
 std::string shape_text(const std::vector<std::int64_t>& dims) {
@@ -64,37 +81,53 @@ class ModelFileReader {
     if (from == nullptr) {
       fail("expected a tensor '" + name + "' " + to.shape().str() + ", found none");
     }
-    if (from->element != io::Element::f32 || !std::ranges::equal(from->shape, to.shape().dims())) {
-      fail("tensor '" + name + "': expected F32 " + to.shape().str() + ", found " +
-           io::name_of(from->element) + " " + shape_text(from->shape));
+    const io::Element element = element_of(to);
+    if (from->element != element || !std::ranges::equal(from->shape, to.shape().dims())) {
+      fail("tensor '" + name + "': expected " + io::name_of(element) + " " + to.shape().str() +
+           ", found " + io::name_of(from->element) + " " + shape_text(from->shape));
     }
     if (to.size_bytes() > 0) std::memcpy(to.data(), from->data, to.size_bytes());
     used_.insert(name);
   }
 
+  /// True if the file has a self-test, which is then in test_.
   bool read_self_test(const Model& model) {
-    if (reader_.find(kTestInput) == nullptr && reader_.find(kTestOutput) == nullptr) return false;
-    input_ = Tensor(model.input_shape());
-    output_ = Tensor(model.output_shape());
-    copy(kTestInput, input_);
-    copy(kTestOutput, output_);
+    const bool there = std::ranges::any_of(reader_.tensors(), [](const io::TensorEntry& tensor) {
+      return tensor.name.starts_with("selftest.");
+    });
+    if (!there) return false;
+    names_ = self_test_names(model);
+    for (const ModelInput& input : model.inputs())
+      test_.inputs.emplace_back(input.shape, input.type);
+    for (const ModelOutput& output : model.outputs()) test_.outputs.emplace_back(output.shape);
+    std::size_t name = 0;
+    for (auto* tensors : {&test_.inputs, &test_.outputs}) {
+      for (Tensor& tensor : *tensors) copy(names_[name++], tensor);
+    }
     return true;
   }
 
   void run_self_test(const Model& model) const {
-    Tensor computed;
+    std::vector<Tensor> computed;
     try {
-      computed = self_test_output(model, input_);
+      computed = self_test_outputs(model, test_.inputs);
     } catch (const PluginError&) {
       return;  // this installation lacks the backend whose bits the file holds
     }
-    const auto expected = output_.as<float>(), found = std::as_const(computed).as<float>();
+    for (std::size_t output = 0; output < computed.size(); ++output) {
+      compare(computed.size() == 1 ? "" : names_[test_.inputs.size() + output] + ", ",
+              test_.outputs[output].as<float>(), std::as_const(computed[output]).as<float>());
+    }
+  }
+
+  void compare(const std::string& where, std::span<const float> expected,
+               std::span<const float> found) const {
     for (std::size_t i = 0; i < expected.size(); ++i) {
       const bool same = std::isnan(expected[i])
                             ? std::isnan(found[i])
                             : std::memcmp(&expected[i], &found[i], sizeof(float)) == 0;
       if (!same) {
-        fail("self-test: output " + std::to_string(i) + ": expected " +
+        fail("self-test: " + where + "output " + std::to_string(i) + ": expected " +
              std::to_string(expected[i]) + ", found " + std::to_string(found[i]) +
              ": the weights were changed or this build computes differently");
       }
@@ -103,7 +136,8 @@ class ModelFileReader {
 
   io::SafetensorsReader reader_;
   std::set<std::string> used_;
-  Tensor input_, output_;
+  SelfTest test_;
+  std::vector<std::string> names_;  // of its tensors
 };
 
 }  // namespace
@@ -113,12 +147,14 @@ void Model::save(const std::filesystem::path& file) const {
   for (const Parameter& parameter : parameters()) {
     tensors.push_back(entry_of(parameter.name, parameter.value));
   }
-  const Tensor input = self_test_input(*this);
-  Tensor output;
+  SelfTest test;
   try {
-    output = self_test_output(*this, input);
-    tensors.push_back(entry_of(kTestInput, input));
-    tensors.push_back(entry_of(kTestOutput, output));
+    test = make_self_test(*this);
+    std::size_t name = 0;
+    const auto names = self_test_names(*this);
+    for (const auto* list : {&test.inputs, &test.outputs}) {
+      for (const Tensor& tensor : *list) tensors.push_back(entry_of(names[name++], tensor));
+    }
   } catch (const PluginError&) {
     // Without the reference backend the file is whole all the same, only without a self-test.
   }

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "soma/graph.hpp"
 #include "soma/model.hpp"
 
@@ -9,21 +13,34 @@ struct Model::State {
   struct Entry {
     std::string name;
     std::unique_ptr<Layer> layer;
-    std::vector<std::string> inputs;  // empty never; "input" for the model's input
+    std::vector<std::string> inputs;  // empty never; names of layers and model inputs
+    std::vector<std::pair<std::string, std::string>> ties = {};  // "weight" -> "embed.table"
   };
   std::string name;
-  Shape input, output;  // of one sample
-  Loss loss = Loss::softmax_cross_entropy;
+  std::vector<ModelInput> inputs;
   std::vector<Entry> layers;
+  std::vector<std::string> outputs;  // layers; empty for the last one
+  std::vector<OutputLoss> losses;    // output "" for the first one
   std::vector<Parameter> parameters;
   bool initialized = false;
 
   // The graph for one sample, kept while layers are added so that each is checked at once.
   Graph probe;
-  std::vector<Value> outputs;  // of each layer, in `probe`
+  std::vector<Value> values;        // of each layer's output, in `probe`
+  Shape first_input, first_output;  // of one sample
+
+  /// Indices into `layers` of the outputs; of the input itself, as -1, before there is a layer.
+  std::vector<int> output_layers() const;
 };
 
-/// The model's graph for a batch size and purpose, up to its output.
+/// The model's graph for a batch size and purpose, up to its outputs.
 Graph build_graph(const Model::State& model, std::int64_t batch, Purpose purpose);
+
+/// Throws ShapeError unless a further "layer" or "input" of the model can have that name:
+/// parameters and files are named after them.
+void check_name(const Model::State& model, const std::string& what, const std::string& name);
+
+/// Appends the model's losses to its graph.
+void append_losses(Graph& graph, const Model& model, Purpose purpose);
 
 }  // namespace soma

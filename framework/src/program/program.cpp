@@ -1,6 +1,7 @@
 #include "program/program.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "soma/plugins.hpp"
 
@@ -110,9 +111,13 @@ void Program::place() {
     for (const int v : node.inputs) use(v, s);
     for (const int v : node.outputs) use(v, s);
   }
-  for (const int v :
-       {graph_.input, graph_.targets, graph_.output, graph_.loss, graph_.probabilities}) {
-    if (v >= 0) use(v, v == graph_.input || v == graph_.targets ? 0 : last_step + 1);
+  // What the caller writes is there from the first step, what he reads until after the last.
+  for (const int v : graph_.inputs) use(v, 0);
+  for (const int v : graph_.outputs) use(v, last_step + 1);
+  for (const Graph::LossInfo& loss : graph_.losses) {
+    use(loss.targets, 0);
+    use(loss.value, last_step + 1);
+    if (loss.probabilities >= 0) use(loss.probabilities, last_step + 1);
   }
 
   // In place: an output takes over the block of an input that nobody needs any more.
@@ -192,12 +197,22 @@ Program::Instance Program::make_instance() const {
     if (info.source == Graph::Source::scalars) instance.scalars_ = at;
     if (info.source == Graph::Source::random) instance.random_ = at;
   }
-  instance.input_ = address(instance, graph_.input);
-  instance.targets_ = address(instance, graph_.targets);
-  instance.output_ = address(instance, graph_.output);
-  instance.loss_ = address(instance, graph_.loss);
-  instance.probabilities_ = address(instance, graph_.probabilities);
+  const auto floats = [&](int value) {
+    return reinterpret_cast<const float*>(address(instance, value));
+  };
+  for (const int v : graph_.inputs) instance.graph_inputs_.push_back(address(instance, v));
+  for (const int v : graph_.outputs) instance.graph_outputs_.push_back(floats(v));
+  for (const Graph::LossInfo& loss : graph_.losses) {
+    instance.losses_.push_back({address(instance, loss.targets), floats(loss.value),
+                                floats(loss.probabilities), static_cast<float>(loss.weight)});
+  }
   return instance;
+}
+
+float Program::Instance::loss() const noexcept {
+  float sum = losses_[0].weight * *losses_[0].value;
+  for (const LossPlace& loss : std::span(losses_).subspan(1)) sum += loss.weight * *loss.value;
+  return sum;
 }
 
 Kernel::Buffers Program::buffers(const Step& step, const Instance& instance) const {

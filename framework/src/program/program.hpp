@@ -32,16 +32,19 @@ class Program {
   /// Memory and resolved pointers of one execution at a time.
   class Instance {
    public:
-    float* input() const noexcept { return reinterpret_cast<float*>(input_); }
-    std::byte* targets() const noexcept { return targets_; }
+    /// Of input number i; float32 or int32, as the graph says.
+    std::byte* input(std::size_t i = 0) const noexcept { return graph_inputs_[i]; }
+    /// Of loss number i.
+    std::byte* targets(std::size_t i = 0) const noexcept { return losses_[i].targets; }
     /// For models with random ops, else null.
     std::int32_t* random() const noexcept { return reinterpret_cast<std::int32_t*>(random_); }
     float* scalars() const noexcept { return reinterpret_cast<float*>(scalars_); }
-    const float* output() const noexcept { return reinterpret_cast<const float*>(output_); }
-    const float* loss() const noexcept { return reinterpret_cast<const float*>(loss_); }
-    /// Of the cross-entropy; null for other losses.
-    const float* probabilities() const noexcept {
-      return reinterpret_cast<const float*>(probabilities_);
+    const float* output(std::size_t i = 0) const noexcept { return graph_outputs_[i]; }
+    /// The sum over the losses of weight * loss, in order, from the first.
+    float loss() const noexcept;
+    /// Of loss number i, if it is on classes; else null.
+    const float* probabilities(std::size_t i = 0) const noexcept {
+      return losses_[i].probabilities;
     }
 
    private:
@@ -49,8 +52,15 @@ class Program {
     AlignedBytes arena_;
     std::vector<const void*> inputs_;  // of all steps, one after the other
     std::vector<void*> outputs_;
-    std::byte *input_ = nullptr, *targets_ = nullptr, *scalars_ = nullptr, *random_ = nullptr;
-    const std::byte *output_ = nullptr, *loss_ = nullptr, *probabilities_ = nullptr;
+    struct LossPlace {
+      std::byte* targets;
+      const float *value, *probabilities;
+      float weight;
+    };
+    std::vector<std::byte*> graph_inputs_;
+    std::vector<const float*> graph_outputs_;
+    std::vector<LossPlace> losses_;
+    std::byte *scalars_ = nullptr, *random_ = nullptr;
   };
 
   /// Prepares every op of `graph`. Throws UnsupportedError that lists all ops the backend cannot
@@ -62,7 +72,7 @@ class Program {
   Instance make_instance() const;
   /// Repacks the weights whose version changed since the last call. Not while an instance runs.
   void refresh_packs(int threads);
-  /// Runs all steps. The input, targets and scalars of `instance` are filled in by the caller
+  /// Runs all steps. The inputs, targets and scalars of `instance` are filled in by the caller
   /// before, each time.
   void run(Instance& instance, int threads) const;
 

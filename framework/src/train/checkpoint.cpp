@@ -103,6 +103,7 @@ void Trainer::save_checkpoint(const std::filesystem::path& file) const {
       {"accuracy", exact(p.accuracy)},
       {"loss_sum", exact(s.loss_sum)},
       {"correct", std::to_string(s.correct)},
+      {"answers", std::to_string(s.answers)},
       {"seen", std::to_string(s.seen)},
       {"sha256", content_hash(entries)},
   };
@@ -153,7 +154,8 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   p.mean_loss = metadata.real("mean_loss");
   p.accuracy = metadata.real("accuracy");
   const double loss_sum = metadata.real("loss_sum");
-  const std::int64_t correct = metadata.integer("correct"), seen = metadata.integer("seen");
+  const std::int64_t correct = metadata.integer("correct"), answers = metadata.integer("answers"),
+                     seen = metadata.integer("seen");
 
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (entries[i].bytes() > 0)
@@ -163,6 +165,7 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   s.progress = p;
   s.loss_sum = loss_sum;
   s.correct = correct;
+  s.answers = answers;
   s.seen = seen;
 }
 

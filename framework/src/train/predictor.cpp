@@ -23,7 +23,8 @@ struct Predictor::State {
   };
   std::vector<Parameter> parameters;
   std::vector<Sized> sizes;
-  std::int64_t input = 0, output = 0;
+  std::vector<ModelInput> inputs;
+  std::vector<std::size_t> output_sizes;  // floats per sample
   int threads = 1;
   int places = 0;
   std::atomic<std::uint64_t> busy{0};  // one bit per place
@@ -43,6 +44,9 @@ struct Predictor::State {
         return std::countr_zero(bit);
     }
   }
+  /// Checks the views of a call and returns the number of samples.
+  std::size_t check(std::span<const TensorView> given,
+                    std::span<const std::span<float>> wanted) const;
   void leave(int place) noexcept {
     busy.fetch_and(~(std::uint64_t{1} << place), std::memory_order_release);
     busy.notify_one();
@@ -53,14 +57,28 @@ namespace {
 
 Graph prediction_graph(const Model& model, std::int64_t batch, bool probabilities) {
   Graph graph = build_graph(model.state(), batch, Purpose::infer);
-  if (probabilities && model.loss() == Loss::softmax_cross_entropy) {
-    GraphBuilder builder(graph, Purpose::infer);
-    builder.enter_layer("probabilities");
-    const Value logits{graph.output, graph.shape(graph.output)};
-    graph.output =
-        builder.emit_one(ops::Softmax::forward(logits.shape, Purpose::infer), {logits}).id;
+  if (!probabilities) return graph;
+  GraphBuilder builder(graph, Purpose::infer);
+  builder.enter_layer("probabilities");
+  const auto outputs = model.outputs();
+  for (const OutputLoss& on : model.losses()) {
+    if (on.loss != Loss::softmax_cross_entropy) continue;
+    const auto at = std::ranges::find(outputs, on.output, &ModelOutput::name) - outputs.begin();
+    int& output = graph.outputs[static_cast<std::size_t>(at)];
+    const Shape shape = graph.shape(output);
+    const std::int64_t classes = shape.back();
+    const Value logits =
+        builder.reshape({output, shape}, {classes == 0 ? 0 : shape.elements() / classes, classes});
+    const Value p = builder.emit_one(ops::Softmax::forward(logits.shape, Purpose::infer), {logits});
+    output = builder.reshape(p, shape).id;
   }
   return graph;
+}
+
+[[noreturn]] void refuse(const std::string& what, std::size_t i, const std::string& expected,
+                         const std::string& found) {
+  throw ShapeError("predictor: " + what + " " + std::to_string(i) + ": expected " + expected +
+                   ", got " + found);
 }
 
 }  // namespace
@@ -75,8 +93,10 @@ Predictor::Predictor(const Model& model, const Backend& backend, PredictorOption
   }
   s.threads = usable_threads(options.threads);
   s.places = std::clamp(usable_threads(options.concurrency), 1, 64);
-  s.input = model.input_shape().elements();
-  s.output = model.output_shape().elements();
+  s.inputs = model.inputs();
+  for (const ModelOutput& output : model.outputs()) {
+    s.output_sizes.push_back(static_cast<std::size_t>(output.shape.elements()));
+  }
   for (const Parameter& p : model.parameters())
     s.parameters.push_back({p.name, p.value.clone(), p.version});
   std::vector<std::int64_t> batches;
@@ -96,20 +116,49 @@ Predictor::~Predictor() = default;
 Predictor::Predictor(Predictor&&) noexcept = default;
 Predictor& Predictor::operator=(Predictor&&) noexcept = default;
 
-std::int64_t Predictor::input_size() const noexcept { return state_->input; }
-std::int64_t Predictor::output_size() const noexcept { return state_->output; }
+std::size_t Predictor::inputs() const noexcept { return state_->inputs.size(); }
+std::size_t Predictor::outputs() const noexcept { return state_->output_sizes.size(); }
+std::int64_t Predictor::input_size(std::size_t i) const noexcept {
+  return state_->inputs[i].shape.elements();
+}
+std::int64_t Predictor::output_size(std::size_t i) const noexcept {
+  return static_cast<std::int64_t>(state_->output_sizes[i]);
+}
 
-void Predictor::run(std::span<const float> inputs, std::span<float> outputs) const {
-  State& s = *state_;
-  const auto in = static_cast<std::size_t>(s.input), out = static_cast<std::size_t>(s.output);
-  const std::size_t n = inputs.size() / in;
-  const auto most = static_cast<std::size_t>(s.sizes.back().batch);
-  if (n == 0 || inputs.size() != n * in || n > most || outputs.size() != n * out) {
-    throw ShapeError("predictor: expected 1 to " + std::to_string(most) + " samples of " +
-                     std::to_string(in) + " floats and as many outputs of " + std::to_string(out) +
-                     ", got " + std::to_string(inputs.size()) + " and " +
-                     std::to_string(outputs.size()) + " floats");
+std::size_t Predictor::State::check(std::span<const TensorView> given,
+                                    std::span<const std::span<float>> wanted) const {
+  if (given.size() != inputs.size() || wanted.size() > output_sizes.size()) {
+    throw ShapeError("predictor: expected " + std::to_string(inputs.size()) +
+                     " inputs and at most " + std::to_string(output_sizes.size()) +
+                     " outputs, got " + std::to_string(given.size()) + " and " +
+                     std::to_string(wanted.size()));
   }
+  const auto most = static_cast<std::size_t>(sizes.back().batch);
+  const std::size_t n = given[0].size() / static_cast<std::size_t>(inputs[0].shape.elements());
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    if (given[i].dtype() != inputs[i].type) {
+      refuse("input", i, name_of(inputs[i].type), name_of(given[i].dtype()));
+    }
+    const auto sample = static_cast<std::size_t>(inputs[i].shape.elements());
+    if (n == 0 || n > most || given[i].size() != n * sample) {
+      refuse("input", i,
+             "1 to " + std::to_string(most) + " samples of " + std::to_string(sample) + " numbers",
+             std::to_string(given[i].size()) + " numbers");
+    }
+  }
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (!wanted[i].empty() && wanted[i].size() != n * output_sizes[i]) {
+      refuse("output", i, std::to_string(n * output_sizes[i]) + " floats",
+             std::to_string(wanted[i].size()));
+    }
+  }
+  return n;
+}
+
+void Predictor::run(std::span<const TensorView> inputs,
+                    std::span<const std::span<float>> outputs) const {
+  State& s = *state_;
+  const std::size_t n = s.check(inputs, outputs);
   const auto sized = std::ranges::find_if(
       s.sizes, [&](const auto& c) { return static_cast<std::size_t>(c.batch) >= n; });
   struct Place {
@@ -118,11 +167,31 @@ void Predictor::run(std::span<const float> inputs, std::span<float> outputs) con
     ~Place() { state.leave(index); }
   } place{s, s.enter()};
   Program::Instance& instance = sized->instances[static_cast<std::size_t>(place.index)];
-  std::ranges::copy(inputs, instance.input());
-  // Rows beyond n hold what an earlier call left there; rows do not see each other, so they change
-  // nothing.
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    std::byte* rest = std::ranges::copy(inputs[i].bytes(), instance.input(i)).out;
+    // Rows beyond n hold what an earlier call left there; rows do not see each other, so they
+    // change nothing. Only indices must be such as ops take.
+    if (inputs[i].dtype() == DType::i32) {
+      const std::size_t rows = static_cast<std::size_t>(sized->batch) - n;
+      std::fill_n(rest, rows * (inputs[i].bytes().size() / n), std::byte{0});
+    }
+  }
   sized->program->run(instance, s.threads);
-  std::copy_n(instance.output(), outputs.size(), outputs.begin());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    std::copy_n(instance.output(i), outputs[i].size(), outputs[i].begin());
+  }
+}
+
+void Predictor::run(std::span<const float> inputs, std::span<float> outputs) const {
+  const TensorView input = inputs;
+  if (outputs.empty()) refuse("output", 0, "floats", "none");
+  run({&input, 1}, {&outputs, 1});
+}
+
+void Predictor::run(std::span<const std::int32_t> inputs, std::span<float> outputs) const {
+  const TensorView input = inputs;
+  if (outputs.empty()) refuse("output", 0, "floats", "none");
+  run({&input, 1}, {&outputs, 1});
 }
 
 }  // namespace soma

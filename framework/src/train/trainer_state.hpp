@@ -25,17 +25,23 @@ struct Trainer::State {
   Progress progress;
   // Running sums of the epoch under way, for mean_loss and accuracy.
   double loss_sum = 0;
-  std::int64_t correct = 0, seen = 0;
+  std::int64_t correct = 0, answers = 0, seen = 0;
   std::map<std::int64_t, Compiled> training, evaluation;  // by batch size
 
   State(Model& m, Backend b, TrainerOptions o);
   Compiled& training_program(std::int64_t batch);
   Compiled& evaluation_program(std::int64_t batch);
-  /// Runs one update on what is in the program's input and targets. Returns the loss.
+  /// Runs one update on what is in the program's inputs and targets. Returns the loss.
   double update(Compiled& compiled);
-  /// Counts the right answers of the last run among `labels`.
-  std::int64_t count_correct(const Compiled& compiled, std::span<const std::int32_t> labels) const;
-  void check_fits(const Dataset& data) const;
+  /// The number of the first loss on classes; -1 if there is none.
+  static int loss_on_classes(const Graph& graph);
+  /// Of the first loss on classes: the class that each position of the last run got.
+  static void read_answers(const Compiled& compiled, std::vector<std::int32_t>& to);
+  /// The samples in a batch given by hand; throws ShapeError if there is no whole number of them.
+  std::int64_t batch_of(std::span<const TensorView> inputs) const;
+  /// Throws ShapeError unless the views are those that a step of `graph` takes.
+  void check_step(const Graph& graph, std::span<const TensorView> inputs,
+                  std::span<const TensorView> targets) const;
   void load_batch(const Compiled& compiled, const Dataset& data,
                   std::span<const std::int64_t> rows) const;
 };

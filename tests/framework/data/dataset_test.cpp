@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
 
 #include "temporary_folder.hpp"
@@ -20,6 +21,54 @@ Tensor counting(soma::Shape shape) {
 
 Dataset bytes_set(std::string name = "bytes") {
   return {std::move(name), {1, 2}, {0, 51, 102, 153, 204, 255}, {2, 0, 1}, {"a", "b", "c"}};
+}
+
+TEST(Dataset, HasColumnsOfNumbersAndIndices) {
+  Tensor ids({3, 2}, soma::DType::i32), labels({3, 2}, soma::DType::i32);
+  std::iota(ids.as<std::int32_t>().begin(), ids.as<std::int32_t>().end(), 10);
+  std::ranges::copy(std::array{0, 1, -1, 1, 0, -1}, labels.as<std::int32_t>().begin());
+  std::vector<soma::ColumnData> inputs, targets;
+  inputs.push_back({"x", counting({3, 4})});
+  inputs.push_back({"ids", std::move(ids)});
+  targets.push_back({"labels", std::move(labels)});
+  targets.push_back({"y", counting({3})});
+  const Dataset data("columns", std::move(inputs), std::move(targets), {"a", "b"});
+  EXPECT_EQ(data.size(), 3);
+  EXPECT_EQ(data.inputs()[1].name, "ids");
+  EXPECT_EQ(data.inputs()[1].sample, soma::Shape{2});
+  EXPECT_EQ(data.inputs()[1].type, soma::DType::i32);
+  EXPECT_EQ(data.target_shape(), soma::Shape{2});
+  EXPECT_EQ(data.targets()[1].sample.rank(), 0);
+  const std::int64_t rows[] = {2, 0};
+  std::vector<std::int32_t> picked(4), answers(4);
+  std::vector<float> y(2);
+  data.gather_input(1, rows, reinterpret_cast<std::byte*>(picked.data()));
+  data.gather_labels(rows, answers.data());
+  data.gather_target(1, rows, reinterpret_cast<std::byte*>(y.data()));
+  EXPECT_EQ(picked, (std::vector<std::int32_t>{14, 15, 10, 11}));
+  EXPECT_EQ(answers, (std::vector<std::int32_t>{0, -1, 0, 1}));
+  EXPECT_EQ(y, (std::vector<float>{2, 0}));
+  EXPECT_EQ(data.head(2).size(), 2);
+  EXPECT_NE(data.head(2).sha256(), data.sha256());
+}
+
+TEST(DatasetErrors, NameTheColumn) {
+  const auto made = [](Tensor input, Tensor target, std::vector<std::string> names) {
+    std::vector<soma::ColumnData> inputs, targets;
+    inputs.push_back({"x", std::move(input)});
+    targets.push_back({"y", std::move(target)});
+    return message_of<ShapeError>(
+        [&] { Dataset("d", std::move(inputs), std::move(targets), std::move(names)); });
+  };
+  EXPECT_EQ(made(counting({2, 1}), counting({3}), {}),
+            "data set 'd': column 'y': expected f32 or i32 [2,...], got f32 [3]");
+  Tensor labels({2}, soma::DType::i32);
+  labels.as<std::int32_t>()[1] = 2;
+  EXPECT_EQ(made(counting({2}), labels.clone(), {"a", "b"}),
+            "data set 'd': column 'y', element 1: expected a class below 2, got 2");
+  EXPECT_EQ(
+      made(counting({2}), counting({2}), {"a"}),
+      "data set 'd': expected the names of classes for i32 targets and only for these, got 1");
 }
 
 TEST(Dataset, GathersBytesAsParts255) {

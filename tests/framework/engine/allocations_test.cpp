@@ -109,6 +109,28 @@ TEST_P(NoAllocation, InATrainingStepOrAPrediction) {
   EXPECT_EQ(allocations_of([&] { predict.run(images, scores); }), 0);
 }
 
+TEST_P(NoAllocation, WithSeveralInputsAndOutputs) {
+  const auto [name, numerics] = GetParam();
+  const Backend b = backend(name, {.numerics = numerics});
+  Model net = Model::with_inputs({{"x", {8}}, {"y", {8}}, {"unused", {3}, DType::i32}}, "several");
+  net.add(Dense{.units = 8}, "a", {"x"}).add(Dense{.units = 8}, "b", {"y"});
+  net.add(Add{}, "sum", {"a", "b"}).tie("b.weight", "a.weight");
+  net.set_outputs({"sum", "a"}).set_loss(Loss::mean_squared_error, "a", 0.5);
+  net.set_loss(Loss::softmax_cross_entropy, "sum");
+  const std::vector<float> x(32, 0.5f);
+  const std::vector<std::int32_t> labels(4, 1), ids(12, 7);
+  const TensorView inputs[] = {x, x, ids}, targets[] = {labels, x};
+  Trainer trainer(net, b, {.threads = 2});
+  for (int i = 0; i < 3; ++i) trainer.step(inputs, targets);
+  EXPECT_EQ(allocations_of([&] { trainer.step(inputs, targets); }), 0);
+
+  const Predictor predict(net, b, {.max_batch = 4, .threads = 2});
+  std::vector<float> sums(32), as(32);
+  const std::span<float> outputs[] = {sums, as};
+  for (int i = 0; i < 3; ++i) predict.run(inputs, outputs);
+  EXPECT_EQ(allocations_of([&] { predict.run(inputs, outputs); }), 0);
+}
+
 TEST(AllocationCounter, Counts) {
   EXPECT_EQ(allocations_of([] { std::free(std::malloc(10)); }), 1);
   EXPECT_GE(allocations_of([] { Tensor t(Shape{4}); }), 1);

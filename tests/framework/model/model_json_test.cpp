@@ -57,6 +57,104 @@ TEST(ModelJson, HoldsTheBuiltInModels) {
   EXPECT_EQ(Model::builtin_names(), names);
 }
 
+constexpr const char* kWhole = R"({
+  "soma_model": 1,
+  "name": "whole",
+  "inputs": [
+    {"name":"left","shape":[4]},
+    {"name":"tokens","shape":[6],"type":"i32"}
+  ],
+  "outputs": ["c","b"],
+  "losses": [
+    {"output":"c","loss":"softmax_cross_entropy"},
+    {"output":"b","loss":"mean_squared_error","weight":0.25}
+  ],
+  "layers": [
+    {"type":"dense","name":"a","units":4},
+    {"type":"dense","name":"b","units":4,"tie":{"weight":"a.weight"}},
+    {"type":"dense","name":"c","inputs":["a"],"units":3}
+  ]
+}
+)";
+
+TEST(ModelJson, HoldsInputsOutputsLossesAndTies) {
+  const Model model = Model::from_json(kWhole);
+  EXPECT_EQ(model.to_json(), kWhole);
+  ASSERT_EQ(model.inputs().size(), 2u);
+  EXPECT_EQ(model.inputs()[1], (soma::ModelInput{"tokens", {6}, soma::DType::i32}));
+  EXPECT_EQ(model.outputs()[0].name, "c");
+  EXPECT_EQ(model.losses()[1].weight, 0.25);
+  EXPECT_EQ(model.parameter_count(), 20 + 4 + 15);
+}
+
+TEST(ModelJson, TakesLayersInAnyOrder) {
+  const Model model = Model::from_json(R"({"soma_model": 1, "input": [4], "layers": [
+    {"type": "add", "name": "end", "inputs": ["d", "b"]},
+    {"type": "dense", "name": "d", "inputs": ["b"], "units": 4},
+    {"type": "dense", "name": "b", "inputs": ["input"], "units": 4},
+    {"type": "dense", "name": "aside", "units": 2},
+    {"type": "dense", "name": "last", "inputs": ["b"], "units": 3}
+  ]})");
+  std::vector<std::string> names;
+  for (const auto& layer : model.layers()) names.push_back(layer.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"b", "d", "end", "aside", "last"}));
+  EXPECT_EQ(model.outputs()[0].name, "last");
+  EXPECT_EQ(Model::from_json(model.to_json()).to_json(), model.to_json());
+  // The output is the layer that stands last, wherever it is computed.
+  const Model inner = Model::from_json(R"({"soma_model": 1, "input": [4], "layers": [
+    {"type": "dense", "name": "side", "inputs": ["main"], "units": 2},
+    {"type": "dense", "name": "main", "inputs": ["input"], "units": 3}
+  ]})");
+  EXPECT_EQ(inner.output_shape(), soma::Shape{3});
+  EXPECT_EQ(Model::from_json(inner.to_json()).to_json(), inner.to_json());
+}
+
+std::string complaint_about(const std::string& json) {
+  return message_of<FormatError>([&] { Model::from_json(json, "m.json"); });
+}
+
+TEST(ModelJsonErrors, NameTheLayersOfACycle) {
+  EXPECT_EQ(complaint_about(R"({"soma_model": 1, "input": [4], "layers": [
+    {"type": "dense", "name": "first", "units": 4},
+    {"type": "dense", "name": "y", "inputs": ["z"], "units": 4},
+    {"type": "add", "name": "x", "inputs": ["first", "y"]},
+    {"type": "dense", "name": "z", "inputs": ["x"], "units": 4}
+  ]})"),
+            "m.json:3: layers[1]: layers y -> x -> z -> y form a cycle");
+  EXPECT_EQ(complaint_about(R"({"soma_model": 1, "input": [4], "layers": [
+    {"type": "add", "name": "me", "inputs": ["input", "me"]}]})"),
+            "m.json:2: layers[0]: layers me -> me form a cycle");
+}
+
+TEST(ModelJsonErrors, NameTheLineOfInputsOutputsLossesAndTies) {
+  const std::pair<std::pair<const char*, const char*>, const char*> cases[] = {
+      {{"\"left\",", "\"tokens\","}, "m.json:6: inputs[1]: input name 'tokens' is taken"},
+      {{"\"i32\"", "\"i64\""},
+       "m.json:6: inputs[1].type: expected \"f32\" or \"i32\", found \"i64\""},
+      {{"\"i32\"", "\"i32\",\"x\":1"},
+       "m.json:6: inputs[1].x: unknown field; known are name, shape"},
+      {{"[4]}", "[0]}"}, "m.json:5: inputs[0].shape[0]: expected a positive integer, found 0"},
+      {{"[\"c\",\"b\"]", "[\"c\",\"x\"]"},
+       "m.json:8: outputs: outputs: expected layers, each once, got 'x'"},
+      {{"\"losses\"", "\"loss\":\"mean_squared_error\",\n\"losses\""},
+       "m.json:10: losses: expected either"},
+      {{"{\"output\":\"b\"", "{\"output\":\"a\""},
+       "m.json:11: losses[1]: loss: expected an output"},
+      {{"0.25", "\"much\""}, "m.json:11: losses[1].weight: expected a number, found \"much\""},
+      {{"a.weight", "c.weight"},
+       "m.json:15: layers[1].tie.weight: layer 'b': tie: expected a weight of an earlier"},
+      {{"{\"weight\":", "{\"slope\":"},
+       "m.json:15: layers[1].tie.slope: layer 'b': tie: the layer has no parameter 'slope'"},
+  };
+  for (const auto& [change, message] : cases) {
+    std::string json = kWhole;
+    const auto at = json.find(change.first);
+    ASSERT_NE(at, std::string::npos) << change.first;
+    json.replace(at, std::string(change.first).size(), change.second);
+    EXPECT_EQ(complaint_about(json).substr(0, std::string(message).size()), message);
+  }
+}
+
 TEST(ModelJson, IsReadFromAFile) {
   const TemporaryFolder folder;
   write_all(folder / "small.json", kSmall);
@@ -86,7 +184,8 @@ TEST(ModelJsonErrors, NameLineAndField) {
   const BadModel cases[] = {
       {"\"name\": \"small\",", "\"name\" \"small\",", "3: not JSON: "},
       {"\"name\": \"small\"", "\"nome\": \"small\"",
-       "3: nome: unknown field; known are soma_model, name, input, loss, layers"},
+       "3: nome: unknown field; known are soma_model, name, input, inputs, outputs, loss, "
+       "losses, layers"},
       {"\"name\": \"small\"", "\"name\": 5", "3: name: expected a text, found 5"},
       {"\"name\": \"small\"", "\"soma_model\": 1",
        "3: \"soma_model\" appears twice in one object, first on line 2"},
@@ -119,8 +218,8 @@ TEST(ModelJsonErrors, NameLineAndField) {
        "8: layers[1]: layer name 'a.b' is taken or not allowed"},
       {"\"name\":\"a\"", "\"name\":\"input\"",
        "8: layers[1]: layer name 'input' is taken or not allowed"},
-      {"[\"c\",\"a\"]", "[\"c\",\"d\"]",
-       "9: layers[2].inputs[1]: expected \"input\" or the name of an earlier layer, found \"d\""},
+      {"[\"c\",\"a\"]", "[\"c\",\"x\"]",
+       "9: layers[2].inputs[1]: expected \"input\" or the name of a layer, found \"x\""},
       {"[\"c\",\"a\"]", "[]", "9: layers[2].inputs: expected an array of layer names"},
       {"[\"c\",\"a\"]", "\"c\"",
        "9: layers[2].inputs: expected an array of layer names, found \"c\""},

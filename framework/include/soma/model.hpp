@@ -51,6 +51,8 @@ struct OutputLoss {
   double weight = 1;
 };
 
+class LayerRef;
+
 /// A network: layers with names, joined into a graph without cycles, and its parameters. Move-only.
 class SOMA_API Model {
  public:
@@ -115,6 +117,9 @@ class SOMA_API Model {
     std::int64_t macs;  ///< multiply-adds of one sample's forward
   };
   std::vector<LayerView> layers() const;
+  /// One layer, for its neurons: layer("fc1").neuron(12); see soma/neuron/neuron_view.hpp. Throws
+  /// ShapeError that lists the layers.
+  LayerRef layer(const std::string& name) const;
 
   /// Draws all parameters anew, each from its own stream of (seed, its name).
   void initialize(std::uint64_t seed);

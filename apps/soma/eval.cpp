@@ -15,7 +15,7 @@ int run_eval(Arguments args) {
                    "Loss and accuracy on the test part of a data set; RUN is a run folder, FILE a "
                    ".safetensors model.\nA run's own data is taken when --data is absent.");
   line.positional("RUN", &source)
-      .option("data", &spec, "SPEC", "data set: a name of 'soma data list', or idx:DIR")
+      .option("data", &spec, "SPEC", "data set: a name of 'soma data list', text:FILE or idx:DIR")
       .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
       .option("threads", &threads, "N", "threads; all usable CPUs if absent")
       .option("numerics", &numerics, "KIND", "fast (default) or exact")

@@ -153,7 +153,7 @@ int run_train(Arguments args) {
                    "leaves a run folder\nwith weights, checkpoints, metrics.csv and report.html. "
                    "SIGINT and SIGTERM save and stop.");
   line.positional("MODEL", &r.model, false)
-      .option("data", &r.data, "SPEC", "data set: a name of 'soma data list', or idx:DIR")
+      .option("data", &r.data, "SPEC", "data set: a name of 'soma data list', text:FILE or idx:DIR")
       .option("backend", &r.backend, "NAME", "auto (default) or one of 'soma backends'")
       .option("threads", &r.threads, "N", "threads; all usable CPUs if absent")
       .option("numerics", &r.numerics, "KIND",

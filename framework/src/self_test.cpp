@@ -10,34 +10,36 @@
 namespace soma {
 namespace {
 
-/// Rows of the smallest table that numbers from the model's input are looked up in; 0 for none.
-std::int64_t fewest_rows(const Graph& graph) {
-  std::int64_t fewest = 0;
-  bool casts = false;
+/// How a model looks numbers up in tables.
+struct Tables {
+  std::int64_t fewest_rows = 0;  // of all of them; 0 without tables
+  bool casts = false;            // some input of floats becomes indices
+};
+
+Tables tables_of(const Graph& graph) {
+  Tables tables;
   for (const Graph::Node& node : graph.nodes) {
-    casts |= node.op.family() == "cast/1";
+    tables.casts |= node.op.family() == "cast/1";
     if (node.op.family() != "embedding/1") continue;
     const std::int64_t rows = node.op.in(0)[0];
-    fewest = fewest == 0 ? rows : std::min(fewest, rows);
+    tables.fewest_rows = tables.fewest_rows == 0 ? rows : std::min(tables.fewest_rows, rows);
   }
-  return casts ? fewest : 0;
+  return tables;
 }
 
-std::vector<Tensor> sample(const Model& model, std::int32_t indices) {
-  const std::int64_t rows = fewest_rows(model.state().probe);
+std::vector<Tensor> sample(const Model& model, std::int64_t indices, bool casts) {
   std::vector<Tensor> tensors;
   const auto& inputs = model.inputs();
   for (const ModelInput& input : inputs) {
     Tensor tensor(input.shape, input.type);
     const PhiloxStream stream(0, self_test_name("input", input.name, inputs.size()));
     for (std::size_t i = 0; i < static_cast<std::size_t>(tensor.elements()); ++i) {
-      const auto element = static_cast<std::uint32_t>(i);
-      if (input.type == DType::f32) {
-        tensor.as<float>()[i] = rows > 0 ? static_cast<float>(static_cast<std::int64_t>(i) % rows)
-                                         : stream.uniform(0, element);
+      const auto index = static_cast<std::int32_t>(static_cast<std::int64_t>(i) % indices);
+      if (input.type == DType::i32) {
+        tensor.as<std::int32_t>()[i] = index;
       } else {
-        tensor.as<std::int32_t>()[i] = static_cast<std::int32_t>(
-            stream.bits(0, element) % static_cast<std::uint32_t>(indices));
+        tensor.as<float>()[i] =
+            casts ? static_cast<float>(index) : stream.uniform(0, static_cast<std::uint32_t>(i));
       }
     }
     tensors.push_back(std::move(tensor));
@@ -53,13 +55,15 @@ TensorView view_of(const Tensor& tensor) {
 }  // namespace
 
 SelfTest make_self_test(const Model& model) {
-  const auto made = [&](std::int32_t indices) {
-    SelfTest test{sample(model, indices), {}};
+  const Tables tables = tables_of(model.state().probe);
+  const auto made = [&](std::int64_t indices) {
+    SelfTest test{sample(model, indices, tables.casts && tables.fewest_rows > 0), {}};
     test.outputs = self_test_outputs(model, test.inputs);
     return test;
   };
-  // Only the ops know what indices they take, and say so by refusing.
-  for (const std::int32_t indices : {64, 2}) {
+  if (tables.fewest_rows > 0) return made(tables.fewest_rows);
+  // Ops that take indices otherwise only say by refusing what they take.
+  for (const std::int64_t indices : {64, 2}) {
     try {
       return made(indices);
     } catch (const ShapeError&) {

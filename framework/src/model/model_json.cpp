@@ -32,8 +32,15 @@ constexpr std::array<std::string_view, 3> kInputKeys = {"name", "shape", "type"}
 constexpr std::array<std::string_view, 3> kLossKeys = {"output", "loss", "weight"};
 constexpr std::array<std::string_view, 4> kLayerKeys = {"type", "name", "inputs", "tie"};
 /// Fields that are true or false; Attributes keep them as 1 or 0.
-constexpr std::array<std::string_view, 7> kFlags = {
-    "affine", "bias", "bidirectional", "causal", "ceil", "include_pad", "return_sequences"};
+constexpr auto kFlags = std::to_array<std::string_view>({
+    "affine",
+    "bias",
+    "bidirectional",
+    "causal",
+    "ceil",
+    "include_pad",
+    "return_sequences",
+});
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;  // of one sample
 
 bool contains(const auto& list, std::string_view key) {
@@ -123,6 +130,7 @@ class ModelReader {
   struct Entry {
     std::string pointer, type, name;
     std::vector<std::string> inputs;
+    std::vector<std::string> tied_to;  // layers
   };
 
   const Json& required(std::string_view pointer, const Json& object, const char* key) const {
@@ -286,6 +294,9 @@ class ModelReader {
         e.inputs = {i == 0 ? model.inputs()[0].name : entries[i - 1].name};
       }
     }
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i].contains("tie")) entries[i].tied_to = tied_layers(entries[i], layers[i]["tie"]);
+    }
     for (const std::size_t i : sorted(entries)) add_layer(model, entries[i], layers[i]);
     const std::string& last = entries.back().name;
     if (model.outputs()[0].name != last) model.set_outputs({last});
@@ -330,9 +341,11 @@ class ModelReader {
     std::vector<std::vector<std::size_t>> from;
     for (const Entry& e : entries) {
       auto& list = from.emplace_back();
-      for (const std::string& input : e.inputs) {
-        const auto it = std::ranges::find(entries, input, &Entry::name);
-        if (it != entries.end()) list.push_back(static_cast<std::size_t>(it - entries.begin()));
+      for (const auto* names : {&e.inputs, &e.tied_to}) {
+        for (const std::string& name : *names) {
+          const auto it = std::ranges::find(entries, name, &Entry::name);
+          if (it != entries.end()) list.push_back(static_cast<std::size_t>(it - entries.begin()));
+        }
       }
     }
     const LayerOrder found = layer_order(from);
@@ -360,14 +373,24 @@ class ModelReader {
     if (layer.contains("tie")) add_ties(model, e, layer["tie"]);
   }
 
-  void add_ties(Model& model, const Entry& e, const Json& ties) const {
+  /// The layers whose parameters a layer shares, which come before it.
+  std::vector<std::string> tied_layers(const Entry& e, const Json& ties) const {
     const std::string at = e.pointer + "/tie";
     if (!ties.is_object() || ties.empty()) {
       text_.fail(at, "expected an object {\"weight\": \"layer.weight\"}, found " + describe(ties));
     }
+    std::vector<std::string> layers;
     for (const auto& [parameter, target] : ties.items()) {
-      const std::string place = member_pointer(at, parameter);
-      const std::string to = text_at(place, target);
+      const std::string to = text_at(member_pointer(at, parameter), target);
+      layers.push_back(to.substr(0, to.find('.')));
+    }
+    return layers;
+  }
+
+  void add_ties(Model& model, const Entry& e, const Json& ties) const {
+    for (const auto& [parameter, target] : ties.items()) {
+      const std::string place = member_pointer(e.pointer + "/tie", parameter);
+      const auto to = target.get<std::string>();
       fail_at(place, model, [&, &own = parameter] { model.tie(e.name + "." + own, to); });
     }
   }

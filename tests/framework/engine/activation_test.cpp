@@ -67,7 +67,7 @@ TEST_P(ActivationNamed, HasTheSameBitsInAnEpilogueAndAlone) {
 /// One small step of plain SGD lowers the loss by the step times the square of the gradient, if it
 /// is the gradient.
 void expect_descent(Model net, std::size_t outputs) {
-  constexpr double kRate = 1e-3;
+  constexpr double kRate = 5e-4;
   const auto inputs = numbers(kBatch * kFeatures, "inputs");
   const auto targets = numbers(kBatch * outputs, "targets");
   Trainer trainer(net, backend("reference"), {.optimizer = Sgd{.learning_rate = kRate}});

@@ -8,6 +8,7 @@
 #include "soma/error.hpp"
 #include "soma/philox.hpp"
 #include "soma/predictor.hpp"
+#include "soma/sdk/ops/linear.hpp"
 #include "soma/trainer.hpp"
 #include "token_layers.hpp"
 
@@ -184,6 +185,54 @@ TEST(SeveralOutputs, AnIntermediateOutputSurvivesWhatComesAfterIt) {
   Predictor(alone, exact("tbb")).run(x, expected);
   EXPECT_EQ(before, expected);
   EXPECT_LT(*std::ranges::min_element(before), 0);
+}
+
+/// y = x . weight^T with the weight kept flat and seen as a matrix.
+struct FlatWeight {
+  static constexpr std::string_view kType = "flat_weight";
+  std::int64_t units = 0;
+
+  Value build(GraphBuilder& graph, std::span<const Value> inputs) const {
+    const Value& x = inputs[0];
+    const std::int64_t k = x.shape[1];
+    const Value flat = graph.parameter("flat", {units * k}, Init::xavier_uniform, k, units);
+    const Value weight = graph.reshape(flat, {units, k});
+    return graph.emit_one(ops::Linear{}.forward(x.shape, weight.shape, graph.purpose()),
+                          {x, weight});
+  }
+  Attributes attributes() const { return {}; }
+};
+
+TEST(Views, OfParametersAreTrainedAndTied) {
+  const std::vector<float> x = {1, -2, 0.5f, 3, 0.25f, -1}, targets = {1, 0, -1, 2, 1, 0};
+  const auto trained = [&](const std::string& name) {
+    Model net({3}, "views");
+    net.add(FlatWeight{.units = 3}, "a").add(Activation{"tanh"}, "t");
+    net.add(FlatWeight{.units = 3}, "b").tie("b.flat", "a.flat");
+    net.set_loss(Loss::mean_squared_error);
+    Trainer trainer(net, exact(name), {.optimizer = Sgd{.learning_rate = 0.05}, .threads = 2});
+    const double first = trainer.step(x, targets);
+    double last = 0;
+    for (int i = 0; i < 50; ++i) last = trainer.step(x, targets);
+    EXPECT_LT(last, 0.8 * first);
+    EXPECT_EQ(net.parameters().size(), 1u);
+    return net.weights_sha256();
+  };
+  const std::string expected = trained("reference");
+  for (const std::string& name : backend_names()) EXPECT_EQ(trained(name), expected) << name;
+}
+
+TEST(Views, CanBeOutputs) {
+  Model net({2, 3}, "flat");
+  net.add(Flatten{}, "rows").add(Dense{.units = 2}, "out");
+  net.set_outputs({"rows", "out"}).set_loss(Loss::mean_squared_error, "out");
+  net.initialize(1);
+  const std::vector<float> x = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  std::vector<float> rows(12), out(4);
+  const TensorView in[] = {x};
+  Predictor(net, exact("tbb"), {.max_batch = 2})
+      .run(in, std::array<std::span<float>, 2>{rows, out});
+  EXPECT_EQ(rows, x);
 }
 
 TEST(TiedWeights, AreOneParameter) {

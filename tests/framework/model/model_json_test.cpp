@@ -113,6 +113,17 @@ std::string complaint_about(const std::string& json) {
   return message_of<FormatError>([&] { Model::from_json(json, "m.json"); });
 }
 
+TEST(ModelJson, ComputesALayerAfterThoseItIsTiedTo) {
+  const Model model = Model::from_json(R"({"soma_model": 1, "input": [4], "layers": [
+    {"type": "dense", "name": "b", "inputs": ["input"], "units": 4, "tie": {"weight": "a.weight"}},
+    {"type": "dense", "name": "a", "inputs": ["input"], "units": 4},
+    {"type": "add", "name": "sum", "inputs": ["b", "a"]}
+  ]})");
+  EXPECT_EQ(model.layers()[0].name, "a");
+  EXPECT_EQ(model.parameter_count(), 24);
+  EXPECT_EQ(Model::from_json(model.to_json()).to_json(), model.to_json());
+}
+
 TEST(ModelJsonErrors, NameTheLayersOfACycle) {
   EXPECT_EQ(complaint_about(R"({"soma_model": 1, "input": [4], "layers": [
     {"type": "dense", "name": "first", "units": 4},
@@ -142,7 +153,7 @@ TEST(ModelJsonErrors, NameTheLineOfInputsOutputsLossesAndTies) {
        "m.json:11: losses[1]: loss: expected an output"},
       {{"0.25", "\"much\""}, "m.json:11: losses[1].weight: expected a number, found \"much\""},
       {{"a.weight", "c.weight"},
-       "m.json:15: layers[1].tie.weight: layer 'b': tie: expected a weight of an earlier"},
+       "m.json:15: layers[1].tie.weight: layer 'b': tie: weight [4,4] cannot be c.weight [3,4]"},
       {{"{\"weight\":", "{\"slope\":"},
        "m.json:15: layers[1].tie.slope: layer 'b': tie: the layer has no parameter 'slope'"},
   };

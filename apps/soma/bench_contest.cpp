@@ -93,7 +93,8 @@ const Contestant* Contest::find(const std::string& contestant) const {
 
 Spread spread(std::vector<double> figures) {
   std::ranges::sort(figures);
-  return {figures[figures.size() / 2], figures.front(), figures.back()};
+  const double median = (figures[(figures.size() - 1) / 2] + figures[figures.size() / 2]) / 2;
+  return {median, figures.front(), figures.back()};
 }
 
 std::optional<Spread> ratio(const Contestant* a, const Contestant* b) {

@@ -11,9 +11,9 @@ constexpr double kWidest = 4;
 
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#667085;--line:#e3e6eb;--bad:#c0342b;
---c0:#8a93a3;--c1:#c98a1b;--c2:#2563c9;--c3:#6d4bc4;--c4:#178a63;--c5:#b0447f}
+--c0:#8a93a3;--c1:#c98a1b;--c2:#2563c9;--c3:#6d4bc4;--c4:#178a63;--c5:#b0447f;--c6:#4b93a8}
 @media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#98a2b3;--line:#313742;
---bad:#ff8178;--c0:#7d8798;--c1:#e0b04f;--c2:#6ea8ff;--c3:#a98cf5;--c4:#4cc79a;--c5:#e587b8}}
+--bad:#ff8178;--c0:#7d8798;--c1:#e0b04f;--c2:#6ea8ff;--c3:#a98cf5;--c4:#4cc79a;--c5:#e587b8;--c6:#74c3da}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1100px;padding:28px 20px;background:var(--bg);color:var(--text);
 font:15px/1.5 system-ui,sans-serif}
@@ -29,7 +29,7 @@ border-left:1px dashed var(--soft)}
 .bar{height:11px;border-radius:0 3px 3px 0;background:var(--c);min-width:2px}
 .cut{-webkit-mask:linear-gradient(90deg,#000 92%,transparent);mask:linear-gradient(90deg,#000 92%,transparent)}
 .fig{font-size:12.5px;font-variant-numeric:tabular-nums;color:var(--soft);white-space:nowrap}
-.fig b{color:var(--text);font-weight:600}.bad{color:var(--bad)}li{margin:2px 0}ul{margin:0;padding-left:20px}
+.row .fig{display:grid;grid-template-columns:44px 1fr auto}.fig b{color:var(--text);font-weight:600}.bad{color:var(--bad)}li{margin:2px 0}ul{margin:0;padding-left:20px}
 @media(max-width:640px){.case{grid-template-columns:1fr}.row{grid-template-columns:minmax(0,1fr) 150px}}
 )";
 
@@ -56,7 +56,7 @@ class Colours {
   }
 
  private:
-  static constexpr std::ptrdiff_t kCount = 6;
+  static constexpr std::ptrdiff_t kCount = 7;
   std::vector<std::string> names_;
 };
 
@@ -82,8 +82,9 @@ std::string bar(const Contestant& c, const Contestant* base, Colours& colours) {
   return "<div class=\"row\" title=\"" + escape_html(title) +
          "\"><div class=\"track\"><div class=\"bar" + (r->median > kWidest ? " cut" : "") +
          "\" style=\"width:" + text_of("%.1f%%;", share) + colours.style(c.name) +
-         "\"></div></div><div class=\"fig\"><b>" + text_of("%.2f", r->median) + "</b> " +
-         escape_html(c.name) + " " + text_of("%.4g ms", spread(c.medians()).median) +
+         "\"></div></div><div class=\"fig\"><b>" + text_of("%.2f", r->median) + "</b><span>" +
+         escape_html(c.name) + "</span><span>" + milliseconds(spread(c.medians()).median) +
+         " ms</span>"
          "</div></div>\n";
 }
 

@@ -18,11 +18,6 @@ std::string text_of(const char* format, double value) {
   return text;
 }
 
-/// Three significant digits, without an exponent.
-std::string milliseconds(double ms) {
-  return text_of(ms >= 100 ? "%.0f" : ms >= 10 ? "%.1f" : ms >= 1 ? "%.2f" : "%.4f", ms);
-}
-
 std::string ratio_text(const std::optional<Spread>& r) {
   if (!r) return "";
   return text_of("%.2f", r->median) + " (" + text_of("%.2f", r->least) + ".." +
@@ -146,6 +141,10 @@ ordered_json result_json(const Contest& contest, const Contestant& c, const Benc
 }
 
 }  // namespace
+
+std::string milliseconds(double ms) {
+  return text_of(ms >= 100 ? "%.0f" : ms >= 10 ? "%.1f" : ms >= 1 ? "%.2f" : "%.4f", ms);
+}
 
 std::string cpu_name() {
   std::ifstream info("/proc/cpuinfo");

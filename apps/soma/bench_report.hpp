@@ -14,6 +14,8 @@ struct BenchReport {
   std::vector<Miss> missed;        ///< targets, when they were asked about, and unequal bits
 };
 
+/// Three significant digits, four decimals below 1, no exponent.
+std::string milliseconds(double ms);
 /// "Intel(R) Xeon(R) ..." of /proc/cpuinfo.
 std::string cpu_name();
 /// "soma 0.1.0, g++ 12.2.0, Intel ..., 2 threads, 3 rounds of 0.25 s"

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "cases.hpp"
+#include "soma/sdk/ops/attention.hpp"
 
 namespace soma::bench {
 namespace {
@@ -22,6 +23,20 @@ double multiply_adds(const Op& op) {
     const Shape& weight = weights ? op.out(0) : op.in(1);
     const Shape& result = op.direction() == "fwd" ? op.out(0) : weights ? op.in(1) : op.in(0);
     return count(result) * static_cast<double>(weight.elements_from(1));
+  }
+  if (family == "attention/1") {  // hidden pairs count too
+    const auto l = ops::Attention::layout(op);
+    const std::int64_t pairs = l.batch * l.heads * l.queries * l.keys;
+    const std::int64_t products = op.direction() == "fwd" ? 1 : 2;
+    return static_cast<double>(products * pairs * (l.key_width + l.value_width));
+  }
+  if (family == "lstm/1" || family == "gru/1" || family == "rnn/1") {
+    // One product with the recurrent weights per step; backwards that of the data and that of the
+    // weights. xw has G*H columns, u is [G*H,H].
+    const bool forward = op.direction() == "fwd";
+    const Shape& xw = forward ? op.in(0) : op.out(0);
+    const Shape& u = forward ? op.in(1) : op.in(0);
+    return count(xw) * static_cast<double>(u[1]) * (forward ? 1 : 2);
   }
   return 0;
 }

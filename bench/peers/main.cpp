@@ -12,7 +12,8 @@ namespace soma::bench {
 namespace {
 
 std::optional<Measured> time_raw(const Case& c, double seconds) {
-  for (const auto group : {raw_product, raw_convolution, raw_pool, raw_pointwise, raw_softmax}) {
+  for (const auto group : {raw_product, raw_convolution, raw_pool, raw_pointwise, raw_softmax,
+                           raw_normalization, raw_recurrent, raw_attention}) {
     if (auto measured = group(c, seconds)) return measured;
   }
   return std::nullopt;

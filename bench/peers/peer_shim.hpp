@@ -31,31 +31,59 @@ typename P::primitive_desc describe_backward(const Hint& hint, const X&... x) {
 }
 #endif
 
-// In 3.x most primitives name source and destination apart, where 2.x has one "data".
+/// An element-wise function with its parameters.
+struct Eltwise {
+  dnnl::algorithm what = dnnl::algorithm::undef;
+  float alpha = 0, beta = 0;
+};
+
+constexpr auto kForward = dnnl::prop_kind::forward_training;
+constexpr auto kBackward = dnnl::prop_kind::backward;
+inline const auto kScaleAndShift =
+    dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+
+// In 3.x these name source and destination apart, where 2.x has one "data".
 #if DNNL_VERSION_MAJOR >= 3
 using SoftmaxForward = dnnl::softmax_forward;
 using SoftmaxBackward = dnnl::softmax_backward;
-inline auto describe_eltwise(dnnl::algorithm what, const Layout& x) {
-  return describe<dnnl::eltwise_forward>(dnnl::prop_kind::forward_training, what, x, x, 0.0f, 0.0f);
+inline auto describe_eltwise(const Eltwise& f, const Layout& x) {
+  return describe<dnnl::eltwise_forward>(kForward, f.what, x, x, f.alpha, f.beta);
 }
 inline auto describe_eltwise_backward(const dnnl::eltwise_forward::primitive_desc& forward,
-                                      dnnl::algorithm what, const Layout& x) {
-  return describe_backward<dnnl::eltwise_backward>(forward, what, x, x, x, 0.0f, 0.0f);
+                                      const Eltwise& f, const Layout& x) {
+  return describe_backward<dnnl::eltwise_backward>(forward, f.what, x, x, x, f.alpha, f.beta);
+}
+/// `Forward` is batch_normalization_forward or layer_normalization_forward, and so below.
+template <class Forward>
+auto describe_normalization(const Layout& x, float epsilon) {
+  return describe<Forward>(kForward, x, x, epsilon, kScaleAndShift);
+}
+template <class Backward, class Hint>
+auto describe_normalization_backward(const Hint& forward, const Layout& x, float epsilon) {
+  return describe_backward<Backward>(forward, kBackward, x, x, x, epsilon, kScaleAndShift);
 }
 #else
 using SoftmaxForward = dnnl::softmax_v2_forward;
 using SoftmaxBackward = dnnl::softmax_v2_backward;
-inline auto describe_eltwise(dnnl::algorithm what, const Layout& x) {
-  return describe<dnnl::eltwise_forward>(dnnl::prop_kind::forward_training, what, x, 0.0f, 0.0f);
+inline auto describe_eltwise(const Eltwise& f, const Layout& x) {
+  return describe<dnnl::eltwise_forward>(kForward, f.what, x, f.alpha, f.beta);
 }
 inline auto describe_eltwise_backward(const dnnl::eltwise_forward::primitive_desc& forward,
-                                      dnnl::algorithm what, const Layout& x) {
-  return describe_backward<dnnl::eltwise_backward>(forward, what, x, x, 0.0f, 0.0f);
+                                      const Eltwise& f, const Layout& x) {
+  return describe_backward<dnnl::eltwise_backward>(forward, f.what, x, x, f.alpha, f.beta);
+}
+template <class Forward>
+auto describe_normalization(const Layout& x, float epsilon) {
+  return describe<Forward>(kForward, x, epsilon, kScaleAndShift);
+}
+template <class Backward, class Hint>
+auto describe_normalization_backward(const Hint& forward, const Layout& x, float epsilon) {
+  return describe_backward<Backward>(forward, kBackward, x, x, epsilon, kScaleAndShift);
 }
 #endif
 
 inline auto describe_softmax(dnnl::algorithm what, const Layout& x, int axis) {
-  return describe<SoftmaxForward>(dnnl::prop_kind::forward_training, what, x, x, axis);
+  return describe<SoftmaxForward>(kForward, what, x, x, axis);
 }
 inline auto describe_softmax_backward(const SoftmaxForward::primitive_desc& forward,
                                       dnnl::algorithm what, const Layout& x, int axis) {
@@ -71,13 +99,11 @@ struct PoolWindow {
 inline auto describe_pool(const PoolWindow& p) {
 #if DNNL_VERSION_MAJOR >= 3
   const onednn::Dims gaps(p.kernel.size(), 0);
-  return describe<dnnl::pooling_forward>(dnnl::prop_kind::forward_training, p.what, p.source,
-                                         p.destination, p.strides, p.kernel, gaps, p.padding_low,
-                                         p.padding_high);
+  return describe<dnnl::pooling_forward>(kForward, p.what, p.source, p.destination, p.strides,
+                                         p.kernel, gaps, p.padding_low, p.padding_high);
 #else
-  return describe<dnnl::pooling_forward>(dnnl::prop_kind::forward_training, p.what, p.source,
-                                         p.destination, p.strides, p.kernel, p.padding_low,
-                                         p.padding_high);
+  return describe<dnnl::pooling_forward>(kForward, p.what, p.source, p.destination, p.strides,
+                                         p.kernel, p.padding_low, p.padding_high);
 #endif
 }
 inline auto describe_pool_backward(const dnnl::pooling_forward::primitive_desc& forward,

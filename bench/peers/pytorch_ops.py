@@ -118,7 +118,11 @@ def pool2d(ops):
     return runs
 
 
-POINTWISE = {"relu/1": F.relu, "sigmoid/1": torch.sigmoid, "tanh/1": torch.tanh}
+POINTWISE = {
+    "relu/1": F.relu, "leaky_relu/1": F.leaky_relu, "elu/1": F.elu, "selu/1": F.selu, "sigmoid/1": torch.sigmoid,
+    "tanh/1": torch.tanh, "silu/1": F.silu, "gelu/1": F.gelu, "mish/1": F.mish, "softplus/1": F.softplus,
+    "softsign/1": F.softsign, "hard_swish/1": F.hardswish, "exp/1": torch.exp, "log/1": torch.log, "abs/1": torch.abs,
+    "sqrt/1": torch.sqrt, "square/1": torch.square}
 
 
 def pointwise(ops):
@@ -126,6 +130,11 @@ def pointwise(ops):
     family, direction = op["id"].split(".")
     x = leaf(op["inputs"][0])
     function = POINTWISE[family]
+    if op["attributes"].get("approximate") == "tanh":
+        def function(x):
+            return F.gelu(x, approximate="tanh")
+    elif op["attributes"]:
+        return []
     return [run_forward(op, function, x) if direction == "fwd" else run_backward(function, (x,), x)]
 
 
@@ -143,6 +152,91 @@ def softmax(ops):
 
     def run(x):
         return function(x, dim=-1)
+    return [run_forward(op, run, x) if op["id"].endswith("fwd") else run_backward(run, (x,), x)]
+
+
+@twin("layer_norm/1.fwd", "layer_norm/1.bwd")
+def layer_norm(ops):
+    op = ops[0]
+    x = leaf(op["inputs"][0])
+    gamma, beta = leaf(x.shape[-1:]), leaf(x.shape[-1:])
+
+    def run(x, gamma, beta):
+        return F.layer_norm(x, x.shape[-1:], gamma, beta)
+    leaves = (x, gamma, beta)
+    return [run_forward(op, run, *leaves) if op["id"].endswith("fwd") else run_backward(run, leaves, leaves)]
+
+
+@twin("batch_norm/1.fwd", "batch_norm/1.bwd")
+def batch_norm(ops):
+    op, shape = ops[0], ops[0]["inputs"][0]
+    if not op["train"] or len(shape) != 4:
+        return []
+    gamma, beta = leaf(shape[-1:]), leaf(shape[-1:])
+    mean, var = torch.zeros(shape[-1]), torch.ones(shape[-1])
+
+    def run(x, gamma, beta):
+        return F.batch_norm(x, mean, var, gamma, beta, training=True)
+    runs = []
+    for layout in (torch.channels_last, torch.contiguous_format):
+        x = leaf([shape[0], shape[3], shape[1], shape[2]]).detach().to(memory_format=layout).requires_grad_()
+        leaves = (x, gamma, beta)
+        runs.append(run_forward(op, run, *leaves) if op["id"].endswith("fwd") else run_backward(run, leaves, leaves))
+    return runs
+
+
+@twin("lstm/1.fwd", "lstm/1.bwd", "gru/1.fwd", "gru/1.bwd", "rnn/1.fwd", "rnn/1.bwd")
+def recurrent(ops):
+    if len(ops) < 2:  # PyTorch has the product with the inputs in the layer
+        return []
+    family, direction = ops[0]["id"].split("/1.")
+    linear = ops[1]
+    rows, inputs = (linear["inputs"] if direction == "fwd" else linear["outputs"])[0]
+    batch, steps, width = (ops[0]["inputs"] if direction == "fwd" else ops[0]["outputs"])[0]
+    units = width // {"lstm": 4, "gru": 3, "rnn": 1}[family]
+    assert rows == batch * steps
+    layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[family](inputs, units)
+    x = leaf([steps, batch, inputs])
+
+    def run(x):
+        return layer(x)[0]
+    if direction == "fwd":
+        return [run_forward(ops[0], run, x)]
+    return [run_backward(run, (x,), (x, *layer.parameters()))]
+
+
+@twin("attention/1.fwd", "attention/1.bwd")
+def attention(ops):
+    op, attributes = ops[0], ops[0]["attributes"]
+    if attributes.get("key_mask"):
+        return []
+    heads, packed = attributes.get("heads", 1), bool(attributes.get("packed"))
+    leaves = [leaf(shape) for shape in op["inputs"][:1 if packed else 3]]
+
+    def run(*leaves):
+        q, k, v = leaves[0].chunk(3, dim=-1) if packed else leaves
+        q, k, v = (x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2) for x in (q, k, v))
+        score = q @ k.transpose(-2, -1) * attributes.get("scale", q.shape[-1] ** -0.5)
+        if attributes.get("causal"):
+            hidden = torch.ones(score.shape[-2:], dtype=torch.bool).triu(1 + score.shape[-1] - score.shape[-2])
+            score = score.masked_fill(hidden, float("-inf"))
+        y = F.softmax(score, dim=-1) @ v
+        return y.transpose(1, 2).flatten(2)
+    if op["id"].endswith("fwd"):
+        return [run_forward(op, run, *leaves)]
+    return [run_backward(run, leaves, leaves)]
+
+
+@twin("softmax_cross_entropy/1.fwd", "softmax_cross_entropy/1.bwd")
+def cross_entropy(ops):
+    op = ops[0]
+    if op["attributes"]:
+        return []
+    x = leaf(op["inputs"][0])
+    targets = torch.arange(x.shape[0]) % x.shape[1]
+
+    def run(x):
+        return F.cross_entropy(x, targets)
     return [run_forward(op, run, x) if op["id"].endswith("fwd") else run_backward(run, (x,), x)]
 
 

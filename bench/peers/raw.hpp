@@ -58,5 +58,8 @@ std::optional<Measured> raw_convolution(const Case& c, double seconds);
 std::optional<Measured> raw_pool(const Case& c, double seconds);
 std::optional<Measured> raw_pointwise(const Case& c, double seconds);
 std::optional<Measured> raw_softmax(const Case& c, double seconds);
+std::optional<Measured> raw_normalization(const Case& c, double seconds);
+std::optional<Measured> raw_recurrent(const Case& c, double seconds);
+std::optional<Measured> raw_attention(const Case& c, double seconds);
 
 }  // namespace soma::bench

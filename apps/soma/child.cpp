@@ -54,12 +54,7 @@ class SpawnAttributes {
   posix_spawnattr_t attributes_;
 };
 
-}  // namespace
-
-ChildResult run_self(const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = {"soma"};
-  for (const std::string& folder : plugin_folders()) words.push_back("--plugin-path=" + folder);
-  words.insert(words.end(), arguments.begin(), arguments.end());
+ChildResult run(const char* program, std::vector<std::string> words, Complaints complaints) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -71,15 +66,18 @@ ChildResult run_self(const std::vector<std::string>& arguments) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  if (complaints == Complaints::drop) {
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  }
   const IgnoreInterrupt ignoring;
   const SpawnAttributes attributes;
   pid_t child = 0;
-  const int error = posix_spawn(&child, kSelf, &actions, attributes.get(), argv.data(), environ);
+  const int error = posix_spawn(&child, program, &actions, attributes.get(), argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   if (error != 0) {
     close(ends[0]);
-    throw soma::StateError(std::string("cannot start a child process: ") + std::strerror(error));
+    throw soma::StateError(std::string("cannot start ") + program + ": " + std::strerror(error));
   }
 
   ChildResult result;
@@ -96,4 +94,17 @@ ChildResult run_self(const std::vector<std::string>& arguments) {
   }
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalOffset + WTERMSIG(status);
   return result;
+}
+
+}  // namespace
+
+ChildResult run_self(const std::vector<std::string>& arguments, Complaints complaints) {
+  std::vector<std::string> words = {"soma"};
+  for (const std::string& folder : plugin_folders()) words.push_back("--plugin-path=" + folder);
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return run(kSelf, std::move(words), complaints);
+}
+
+ChildResult run_program(const std::vector<std::string>& words) {
+  return run(words.front().c_str(), words, Complaints::drop);
 }

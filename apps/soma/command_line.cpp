@@ -94,6 +94,13 @@ CommandLine& CommandLine::positional(const char* name, std::string* to, bool req
   return *this;
 }
 
+CommandLine& CommandLine::positionals(const char* name, std::vector<std::string>* to) {
+  hidden_.add_options()(name, po::value<std::vector<std::string>>(to));
+  order_.add(name, -1);
+  positionals_.push_back({name, false});
+  return *this;
+}
+
 bool CommandLine::parse(Arguments args) {
   visible_.add_options()("help", "print this help and exit");
   if (std::ranges::find(args, "--help") != args.end()) {

@@ -27,6 +27,8 @@ class CommandLine {
   CommandLine& flag(const char* name, bool* to, const char* help);
   /// The next positional argument. Optional ones come last.
   CommandLine& positional(const char* name, std::string* to, bool required = true);
+  /// All further positional arguments, maybe none.
+  CommandLine& positionals(const char* name, std::vector<std::string>* to);
 
   /// False if --help was asked for and printed: the command then returns 0.
   bool parse(Arguments args);

@@ -1,47 +1,28 @@
 #include "cases.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "soma/error.hpp"
-#include "soma/sdk/ops/conv2d.hpp"
-#include "soma/sdk/ops/linear.hpp"
-#include "soma/sdk/ops/matmul.hpp"
+#include "soma/op_catalogue.hpp"
 
 namespace soma::bench {
 namespace {
 
-void add_convolution(std::vector<Case>& list, const std::string& name, const Shape& input,
-                     const Shape& weight, std::int64_t pad) {
-  ops::Conv2d conv{
-      .window = {.pad_top = pad, .pad_bottom = pad, .pad_left = pad, .pad_right = pad}};
-  const double flops = 2.0 * static_cast<double>(conv.output_shape(input, weight).elements()) *
-                       static_cast<double>(weight.elements_from(1));
-  list.push_back({name + ".fwd", conv.forward(input, weight, Purpose::train), flops});
-  list.push_back({name + ".bwd_data", conv.backward_data(input, weight), flops});
-  list.push_back({name + ".bwd_weights", conv.backward_weights(input, weight), flops});
-}
-
-void add_linear(std::vector<Case>& list, const std::string& name, const Shape& input,
-                const Shape& weight) {
-  const ops::Linear linear;
-  const double flops = 2.0 * static_cast<double>(input[0]) * static_cast<double>(weight.elements());
-  list.push_back({name + ".fwd", linear.forward(input, weight, Purpose::train), flops});
-  list.push_back({name + ".bwd_data", linear.backward_data(input, weight), flops});
-  list.push_back({name + ".bwd_weights", linear.backward_weights(input, weight), flops});
-}
-
 std::vector<Case> make_cases() {
   std::vector<Case> list;
-  for (const std::int64_t n : {256, 512, 1024, 2048}) {
-    list.push_back({"matmul:" + std::to_string(n),
-                    ops::Matmul{}.forward({1, n, n}, {1, n, n}, Purpose::infer),
-                    2.0 * static_cast<double>(n * n * n)});
+  for (const auto add : {add_product, add_convolution, add_pool, add_pointwise, add_softmax,
+                         add_recurrent, add_attention, add_optimizer}) {
+    add(list);
   }
-  add_convolution(list, "lenet5:conv1", {64, 28, 28, 1}, {32, 5, 5, 1}, 2);
-  add_convolution(list, "lenet5:conv2", {64, 14, 14, 32}, {64, 5, 5, 32}, 2);
-  add_linear(list, "lenet5:dense1", {64, 3136}, {512, 3136});
-  list.push_back({"step:lenet5", {}, 0});
+  std::set<std::string> timed;
+  for (const Case& c : list) {
+    if (c.ops.size() == 1) timed.insert(c.ops.front().id);
+  }
+  for (Op& op : example_ops()) {
+    if (timed.insert(op.id).second) list.push_back({op.id, {std::move(op)}});
+  }
   return list;
 }
 
@@ -52,38 +33,33 @@ const std::vector<Case>& cases() {
   return list;
 }
 
-const Case& find_case(const std::string& name) {
-  std::string known;
-  for (const Case& c : cases()) {
-    if (c.name == name) return c;
-    known += " " + c.name;
-  }
-  throw Error("no case '" + name + "'; there are" + known);
+const Case& find_case(std::string_view name) {
+  const auto found = std::ranges::find(cases(), name, &Case::name);
+  if (found != cases().end()) return *found;
+  throw Error("no benchmark case '" + std::string(name) + "'");
 }
 
-std::vector<std::string> contestants(const Case& c) {
-  if (c.op.id.empty())
-    return {"onednn", "onednn-exact", "tbb", "reference", "pytorch", "pytorch-tuned"};
-  return {"raw", "onednn", "onednn-exact", "tbb"};
-}
-
-Timing time(double seconds, const std::function<void()>& run) {
-  using Clock = std::chrono::steady_clock;
-  const auto elapsed = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
+std::string ops_json(const Case& c) {
+  auto list = nlohmann::ordered_json::array();
+  const auto shapes = [](const std::vector<TensorInfo>& tensors) {
+    auto all = nlohmann::ordered_json::array();
+    for (const TensorInfo& t : tensors) {
+      all.push_back(std::vector<std::int64_t>(t.shape.dims().begin(), t.shape.dims().end()));
+    }
+    return all;
   };
-  const auto warm = Clock::now();
-  do run();
-  while (elapsed(warm) < seconds / 4);
-  std::vector<double> times;
-  const auto start = Clock::now();
-  while (elapsed(start) < seconds || times.size() < 5) {
-    const auto one = Clock::now();
-    run();
-    times.push_back(elapsed(one) * 1e3);
+  for (const Op& op : c.ops) {
+    auto attributes = nlohmann::ordered_json::object();
+    for (const auto& [key, value] : op.attributes.entries()) {
+      std::visit([&, name = &key](const auto& v) { attributes[*name] = v; }, value);
+    }
+    list.push_back({{"id", op.id},
+                    {"inputs", shapes(op.inputs)},
+                    {"outputs", shapes(op.outputs)},
+                    {"attributes", attributes},
+                    {"train", op.purpose == Purpose::train}});
   }
-  std::ranges::sort(times);
-  return {times[times.size() / 2], times.front(), times.back()};
+  return list.dump();
 }
 
 }  // namespace soma::bench

@@ -1,38 +1,43 @@
 #pragma once
 
-#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "soma/sdk/op.hpp"
 
 namespace soma::bench {
 
-/// Something to time: one op, or one training step of a built-in model.
+/// Something to time.
 struct Case {
-  std::string name;  // "matmul:1024", "lenet5:conv2.bwd_weights", "step:lenet5"
-  Op op;             // id empty for a training step
-  double flops = 0;  // of one execution, a multiply-add counted as two; padded taps count
+  std::string name;     ///< "matmul:1024", "conv3x3:64.fwd"; an op's id for its example
+  std::vector<Op> ops;  ///< at least one; run one after another, each on operands of its own.
+                        ///< More than one where peers do the same work in one call
+  bool target = false;  ///< a size that the targets of `soma bench --gate` are stated for
 };
 
-/// All cases, in the order of the report.
+/// All cases: the groups below, then the example of every op id (soma/op_catalogue.hpp) that no
+/// group times by itself. Built once.
 const std::vector<Case>& cases();
-/// Throws Error that lists the names.
-const Case& find_case(const std::string& name);
+/// Throws Error that names the nearest cases.
+const Case& find_case(std::string_view name);
 
-/// Who can run a case: "raw" (oneDNN's own primitive, weights already in its layout), a backend
-/// with "-exact" behind it for exact numerics, or "pytorch" (steps only).
-std::vector<std::string> contestants(const Case& c);
+/// Operations of one execution, a multiply-add counted as two and padded taps counted too; 0 for
+/// ops that are bound by memory.
+double flops(const Case& c);
 
-/// Milliseconds of single executions.
-struct Timing {
-  double median = 0, least = 0, most = 0;
-};
+/// [{"id", "inputs": [[...]], "outputs": [[...]], "attributes": {...}, "train": true}, ...]: what a
+/// peer in another language is given.
+std::string ops_json(const Case& c);
 
-/// Calls `run` for a while to warm up, then until `seconds` have passed and five times at least.
-Timing time(double seconds, const std::function<void()>& run);
-
-Timing time_raw(const Case& c, int threads, double seconds);
-Timing time_backend(const Case& c, const std::string& contestant, int threads, double seconds);
+// The sizes that matter, group by group, in cases_<group>.cpp.
+void add_product(std::vector<Case>& list);
+void add_convolution(std::vector<Case>& list);
+void add_pool(std::vector<Case>& list);
+void add_pointwise(std::vector<Case>& list);
+void add_softmax(std::vector<Case>& list);
+void add_recurrent(std::vector<Case>& list);
+void add_attention(std::vector<Case>& list);
+void add_optimizer(std::vector<Case>& list);
 
 }  // namespace soma::bench

@@ -7,8 +7,8 @@
 
 namespace {
 
-const char* const kCommands[] = {"train", "eval",     "predict", "summary",
-                                 "data",  "backends", "plugins", "quickstart"};
+const char* const kCommands[] = {"train",    "eval",    "predict", "summary",   "data",
+                                 "backends", "plugins", "bench",   "quickstart"};
 
 TEST(Usage, PrintsItsVersion) {
   const TemporaryFolder folder;
@@ -78,6 +78,11 @@ const ErrorCase kErrors[] = {
     {"resume_with_new_seed", {"train", "--resume", "run", "--seed", "2"}, 2, {"--seed"}},
     {"predict_without_input", {"predict", "x.safetensors"}, 2, {"--input"}},
     {"data_without_action", {"data"}, 2, {"ACTION"}},
+    {"bench_without_anything", {"bench"}, 2, {"MODEL", "--ops"}},
+    {"bench_gate_without_ops", {"bench", "lenet5", "--gate"}, 2, {"--gate", "--ops"}},
+    {"bench_no_such_case", {"bench", "--ops", "--only", "convx"}, 2, {"--only", "'convx'"}},
+    {"bench_empty_name", {"bench", "--ops", "--backends", "tbb,"}, 2, {"--backends"}},
+    {"bench_no_seconds", {"bench", "lenet5", "--seconds", "0"}, 2, {"--seconds"}},
     {"data_unknown_action", {"data", "show"}, 2, {"list", "info", "'show'"}},
 
     {"unknown_model", {"train", "lenet6", "--data", "glyphs"}, 1, {"lenet6", "lenet5"}},
@@ -112,6 +117,7 @@ const ErrorCase kErrors[] = {
     {"resume_no_run", {"train", "--resume", "bars"}, 1, {"bars", "config.json"}},
     {"eval_nothing", {"eval", "nowhere", "--data", "iris"}, 1, {"nowhere"}},
     {"eval_no_model", {"eval", "small.json", "--data", "iris"}, 1, {"small.json"}},
+    {"bench_unknown_model", {"bench", "lenet6"}, 1, {"lenet6", "lenet5"}},
     {"summary_nothing", {"summary", "nowhere"}, 1, {"nowhere", "lenet5"}},
 };
 

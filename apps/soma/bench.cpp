@@ -1,0 +1,176 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "bench_report.hpp"
+#include "command_line.hpp"
+#include "commands.hpp"
+#include "files.hpp"
+#include "run_config.hpp"
+#include "session.hpp"
+#include "soma/model.hpp"
+
+using soma::bench::Case;
+using soma::bench::Mode;
+
+namespace {
+
+const std::vector<std::string> kOpContestants = {"raw", "pytorch", "onednn", "onednn-exact", "tbb"};
+const std::vector<std::string> kModelContestants = {"onednn",    "onednn-exact", "tbb",
+                                                    "reference", "pytorch",      "pytorch-tuned"};
+
+struct Request {
+  std::vector<std::string> models;
+  bool ops = false, gate = false;
+  std::string only, backends;
+  std::optional<std::int64_t> batch;
+};
+
+/// "a,b,c" as a list; UsageError if a name is empty.
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find(',', start), text.size());
+    names.push_back(text.substr(start, end - start));
+    if (names.back().empty()) throw UsageError("--backends: expected names like tbb,onednn-exact");
+    start = end + 1;
+  }
+  return names;
+}
+
+/// The asked-for contestants without the peers that are missing, which are noted.
+std::vector<Contestant> contestants(const Request& request, const std::vector<std::string>& usual,
+                                    BenchReport& report) {
+  std::vector<Contestant> list;
+  for (const auto& name : request.backends.empty() ? usual : split_names(request.backends)) {
+    const std::string missing = is_peer(name) ? missing_peer(name) : "";
+    const std::string note = name + " is left out: " + missing;
+    if (missing.empty()) {
+      list.push_back({name});
+    } else if (std::ranges::find(report.notes, note) == report.notes.end()) {
+      report.notes.push_back(note);
+    }
+  }
+  return list;
+}
+
+std::vector<Contest> contests(const Request& request, BenchReport& report) {
+  std::vector<Contest> list;
+  if (request.ops) {
+    for (const Case& c : soma::bench::cases()) {
+      if (c.name.find(request.only) == std::string::npos || (request.gate && !c.target)) continue;
+      list.push_back({.name = c.name, .group = std::string(c.ops.front().family()), .op_case = &c});
+    }
+    if (list.empty()) throw UsageError("--only: no case has '" + request.only + "' in its name");
+    const auto taking_part = contestants(request, kOpContestants, report);
+    for (Contest& contest : list) contest.contestants = taking_part;
+  }
+  for (const std::string& model : request.models) {
+    const std::string name = soma::Model::named(model).name();
+    for (const Mode mode : {Mode::train, Mode::infer}) {
+      list.push_back({.name = model,
+                      .group = "model",
+                      .mode = mode,
+                      .batch = request.batch.value_or(training_defaults(name).batch),
+                      .contestants = contestants(request, kModelContestants, report)});
+    }
+  }
+  return list;
+}
+
+/// One line on a terminal that says what runs; nothing elsewhere.
+class ProgressLine {
+ public:
+  explicit ProgressLine(std::size_t total) : total_(total), terminal_(isatty(STDERR_FILENO) != 0) {}
+  ~ProgressLine() {
+    if (terminal_) std::cerr << kClear << std::flush;
+  }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  void show(std::size_t index, const std::string& what) const {
+    if (!terminal_) return;
+    std::cerr << kClear << "[" << index + 1 << "/" << total_ << "] " << what << std::flush;
+  }
+
+ private:
+  static constexpr const char* kClear = "\r\033[K";
+  std::size_t total_;
+  bool terminal_;
+};
+
+/// False if a signal stopped it; what was not run is dropped.
+bool run_all(BenchReport& report) {
+  const ProgressLine progress(report.contests.size());
+  for (std::size_t i = 0; i < report.contests.size(); ++i) {
+    Contest& contest = report.contests[i];
+    const bool finished =
+        run_contest(contest, report.options, [&](int round, const std::string& contestant) {
+          progress.show(i, contest.name + "  round " + std::to_string(round + 1) + " of " +
+                               std::to_string(report.options.rounds) + "  " + contestant);
+        });
+    if (!finished) {
+      report.contests.resize(i);
+      return false;
+    }
+    auto missed = unequal_bits(contest);
+    if (report.gate) std::ranges::copy(missed_targets(contest), std::back_inserter(missed));
+    std::ranges::copy(missed, std::back_inserter(report.missed));
+  }
+  return true;
+}
+
+}  // namespace
+
+int run_bench(Arguments args) {
+  if (!args.empty() && args[0] == "--child") return run_bench_child(args);
+  Request request;
+  bool json = false;
+  std::string html;
+  std::optional<std::int64_t> threads, rounds;
+  std::optional<double> seconds;
+  CommandLine line(
+      "bench", "[MODEL...] [--ops] [options]",
+      "Times a training step and a prediction of models, and single ops, on the backends and their "
+      "peers: each in a process of its own, taking turns, so that a drifting machine hits all "
+      "alike. Ratios are taken round by round.");
+  line.positionals("MODEL", &request.models)
+      .flag("ops", &request.ops, "time the ops: the sizes that matter and one case of every op")
+      .flag("gate", &request.gate,
+            "with --ops: only the cases with a target; exit 1 if one is missed, naming it")
+      .option("only", &request.only, "PART", "only the cases whose name has this part")
+      .option("backends", &request.backends, "LIST",
+              "contestants, separated by commas: a backend, one with -exact behind it, raw "
+              "(oneDNN called directly), pytorch, pytorch-tuned (models)")
+      .option("batch", &request.batch, "B", "samples per step of a model (default: by model)")
+      .option("threads", &threads, "N", "of every contestant (default: all CPUs)")
+      .option("rounds", &rounds, "R", "turns of every contestant (default: 3)")
+      .option("seconds", &seconds, "S", "measured time of one turn (default: 0.25)")
+      .flag("json", &json, "print one line of JSON")
+      .option("html", &html, "FILE", "write a page with bars");
+  if (!line.parse(args)) return 0;
+  require_at_least("batch", request.batch, 1);
+  require_at_least("threads", threads, 1);
+  require_at_least("rounds", rounds, 1);
+  if (seconds && !(*seconds > 0)) throw UsageError("--seconds: expected a number above 0");
+  if (request.gate && !request.ops) throw UsageError("--gate: goes with --ops");
+  if (!request.ops && request.models.empty()) {
+    throw UsageError("bench: missing MODEL or --ops (see 'soma bench --help')");
+  }
+
+  BenchReport report;
+  report.options = {static_cast<int>(threads.value_or(usable_cpus())),
+                    static_cast<int>(rounds.value_or(3)), seconds.value_or(0.25)};
+  report.gate = request.gate;
+  report.contests = contests(request, report);
+  for (const std::string& note : report.notes) std::cerr << "bench: " << note << "\n";
+  const bool finished = run_all(report);
+  if (json) {
+    std::cout << bench_json(report) << "\n";
+  } else {
+    print_bench_text(report, std::cout);
+  }
+  if (!html.empty()) write_file(html, bench_html(report));
+  if (!finished) return 130;
+  return report.missed.empty() ? 0 : 1;
+}

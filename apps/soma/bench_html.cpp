@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "bench_report.hpp"
+#include "report.hpp"
+
+namespace {
+
+// Bars are drawn up to this many times the base; longer ones are cut and say so.
+constexpr double kWidest = 4;
+
+constexpr const char* kStyle = R"(
+:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#667085;--line:#e3e6eb;--bad:#c0342b;
+--c0:#8a93a3;--c1:#c98a1b;--c2:#2563c9;--c3:#6d4bc4;--c4:#178a63;--c5:#b0447f;--c6:#4b93a8}
+@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#98a2b3;--line:#313742;
+--bad:#ff8178;--c0:#7d8798;--c1:#e0b04f;--c2:#6ea8ff;--c3:#a98cf5;--c4:#4cc79a;--c5:#e587b8;--c6:#74c3da}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1100px;padding:28px 20px;background:var(--bg);color:var(--text);
+font:15px/1.5 system-ui,sans-serif}
+h1{font-size:24px;margin:0}h2{font-size:17px;margin:0 0 8px}p{margin:4px 0;color:var(--soft)}
+section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px;margin:0 0 14px}
+.key{margin:14px 0;display:flex;flex-wrap:wrap;gap:6px 18px}.key span:before{content:"";display:inline-block;
+width:11px;height:11px;border-radius:3px;margin-right:6px;background:var(--c)}
+.case{display:grid;grid-template-columns:210px 1fr;column-gap:14px;padding:8px 0;border-top:1px solid var(--line)}
+.case:first-of-type{border-top:0}.name{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
+.row{display:grid;grid-template-columns:minmax(0,1fr) 190px;column-gap:12px;align-items:center}
+.track{position:relative;height:11px}.track:after{content:"";position:absolute;left:25%;top:-3px;bottom:-3px;
+border-left:1px dashed var(--soft)}
+.bar{height:11px;border-radius:0 3px 3px 0;background:var(--c);min-width:2px}
+.cut{-webkit-mask:linear-gradient(90deg,#000 92%,transparent);mask:linear-gradient(90deg,#000 92%,transparent)}
+.fig{font-size:12.5px;font-variant-numeric:tabular-nums;color:var(--soft);white-space:nowrap}
+.row .fig{display:grid;grid-template-columns:44px 1fr auto}.fig b{color:var(--text);font-weight:600}.bad{color:var(--bad)}li{margin:2px 0}ul{margin:0;padding-left:20px}
+@media(max-width:640px){.case{grid-template-columns:1fr}.row{grid-template-columns:minmax(0,1fr) 150px}}
+)";
+
+std::string text_of(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+/// Colours go with names, in the order they are first met.
+class Colours {
+ public:
+  std::string style(const std::string& name) {
+    auto found = std::ranges::find(names_, name);
+    if (found == names_.end()) found = names_.insert(names_.end(), name);
+    return "--c:var(--c" + std::to_string((found - names_.begin()) % kCount) + ")";
+  }
+  std::string key() {
+    std::string html = "<div class=\"key\">";
+    for (const std::string& name : std::vector<std::string>(names_)) {
+      html += "<span style=\"" + style(name) + "\">" + escape_html(name) + "</span>";
+    }
+    return html + "</div>\n";
+  }
+
+ private:
+  static constexpr std::ptrdiff_t kCount = 7;
+  std::vector<std::string> names_;
+};
+
+/// Raw oneDNN if it ran, else the contestant with the smallest median; null if none ran.
+const Contestant* base_of(const Contest& contest) {
+  const Contestant* raw = contest.find("raw");
+  if (raw != nullptr && raw->ran()) return raw;
+  const Contestant* best = nullptr;
+  for (const Contestant& c : contest.contestants) {
+    if (!c.ran()) continue;
+    if (best == nullptr || spread(c.medians()).median < spread(best->medians()).median) best = &c;
+  }
+  return best;
+}
+
+std::string bar(const Contestant& c, const Contestant* base, Colours& colours) {
+  const auto r = ratio(&c, base);
+  if (!r) return "";
+  const double share = std::min(r->median / kWidest, 1.0) * 100;
+  std::string title = c.name + ", " + text_of("%.2f", r->least) + " to " +
+                      text_of("%.2f", r->most) + " x " + base->name;
+  if (!c.implementation.empty()) title += ", " + c.implementation;
+  return "<div class=\"row\" title=\"" + escape_html(title) +
+         "\"><div class=\"track\"><div class=\"bar" + (r->median > kWidest ? " cut" : "") +
+         "\" style=\"width:" + text_of("%.1f%%;", share) + colours.style(c.name) +
+         "\"></div></div><div class=\"fig\"><b>" + text_of("%.2f", r->median) + "</b><span>" +
+         escape_html(c.name) + "</span><span>" + milliseconds(spread(c.medians()).median) +
+         " ms</span>"
+         "</div></div>\n";
+}
+
+std::string case_html(const Contest& contest, Colours& colours) {
+  const Contestant* base = base_of(contest);
+  std::string name = contest.name;
+  if (contest.op_case == nullptr) {
+    name += std::string(" ") + name_of(contest.mode) + ", batch " + std::to_string(contest.batch);
+  }
+  std::string html =
+      "<div class=\"case\"><div class=\"name\">" + escape_html(name) + "</div><div>\n";
+  for (const Contestant& c : contest.contestants) html += bar(c, base, colours);
+  for (const Contestant& c : contest.contestants) {
+    if (!c.ran() && !is_peer(c.name)) {
+      html += "<div class=\"fig bad\">" + escape_html(c.name + ": " + c.reason) + "</div>\n";
+    }
+  }
+  return html + "</div></div>\n";
+}
+
+}  // namespace
+
+std::string bench_html(const BenchReport& report) {
+  Colours colours;
+  for (const Contest& contest : report.contests) {
+    for (const Contestant& c : contest.contestants) colours.style(c.name);
+  }
+  std::string html =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width,initial-scale=1\"><title>Soma: benchmark</title><style>" +
+      std::string(kStyle) + "</style></head><body>\n<h1>Benchmark</h1>\n<p>" +
+      escape_html(bench_headline(report)) +
+      "</p>\n<p>Times against raw oneDNN (the dashed line, 1 = equal) or, where it has no such "
+      "primitive, against the fastest; shorter is better. Bars end at 4; point at one for the "
+      "spread over the rounds.</p>\n";
+  for (const std::string& note : report.notes) html += "<p>" + escape_html(note) + "</p>\n";
+  html += colours.key();
+  if (report.gate || !report.missed.empty()) {
+    html += "<section><h2>Targets</h2>";
+    if (report.missed.empty()) html += "<p>Every target that could be checked is met.</p>";
+    html += "<ul>";
+    for (const Miss& miss : report.missed) {
+      html += "<li><code>" + escape_html(miss.name) + "</code> " + escape_html(miss.target) +
+              ": <span class=\"bad\">" + escape_html(miss.found) + "</span></li>";
+    }
+    html += "</ul></section>\n";
+  }
+  std::vector<std::string> groups;
+  for (const Contest& contest : report.contests) {
+    if (std::ranges::find(groups, contest.group) == groups.end()) groups.push_back(contest.group);
+  }
+  for (const std::string& group : groups) {
+    html += "<section><h2>" + escape_html(group) + "</h2>\n";
+    for (const Contest& contest : report.contests) {
+      if (contest.group == group) html += case_html(contest, colours);
+    }
+    html += "</section>\n";
+  }
+  return html + "</body></html>\n";
+}

@@ -88,7 +88,9 @@ MultiHeadAttention MultiHeadAttention::from(const Attributes& a) {
 }
 
 std::span<const LayerType> attention_layers() {
-  static constexpr LayerType kTypes[] = {layer_type<MultiHeadAttention>()};
+  static constexpr LayerType kTypes[] = {layer_type<MultiHeadAttention>(),
+                                         layer_type<TransformerEncoderBlock>(),
+                                         layer_type<TransformerDecoderBlock>()};
   return kTypes;
 }
 

@@ -39,6 +39,7 @@ constexpr auto kFlags = std::to_array<std::string_view>({
     "causal",
     "ceil",
     "include_pad",
+    "pre_norm",
     "return_sequences",
 });
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;  // of one sample

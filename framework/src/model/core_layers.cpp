@@ -78,14 +78,30 @@ Value Dense::build(GraphBuilder& graph, std::span<const Value> inputs) const {
   if (units < 1)
     throw ShapeError("dense: units: expected a whole number of 1 or more, got " +
                      std::to_string(units));
-  const Value x = flat(graph, single(kType, inputs));
-  return contract(graph, ops::Linear{}, x, {units, x.shape[1]}, bias, activation, init, x.shape[1],
-                  units);
+  const Value& given = single(kType, inputs);
+  if (!last_axis) {
+    const Value x = flat(graph, given);
+    return contract(graph, ops::Linear{}, x, {units, x.shape[1]}, bias, activation, init,
+                    x.shape[1], units);
+  }
+  if (given.shape.rank() < 2) {
+    throw ShapeError("dense: expected [N,...,K], got " + given.shape.str());
+  }
+  const std::int64_t width = given.shape.back();
+  Shape result = given.shape;
+  result.set(result.rank() - 1, units);
+  std::int64_t rows = 1;
+  for (int axis = 0; axis + 1 < given.shape.rank(); ++axis) rows *= given.shape[axis];
+  const Value x = graph.reshape(given, {rows, width});
+  return graph.reshape(contract(graph, ops::Linear{}, x, {units, width}, bias, activation, init,
+                                width, units),
+                       result);
 }
 
 Attributes Dense::attributes() const {
   Attributes a;
   a.set("units", units);
+  a.set_unless("last_axis", last_axis, false);
   a.set_unless("bias", bias, true);
   a.set_unless("activation", activation, std::string());
   write_init(a, init);
@@ -95,6 +111,7 @@ Attributes Dense::attributes() const {
 Dense Dense::from(const Attributes& a) {
   Fields f(kType, a);
   Dense layer{.units = f.count("units", 0)};
+  layer.last_axis = f.flag("last_axis", false);
   layer.bias = f.flag("bias", true);
   layer.activation = f.activation("activation", "");
   layer.init = f.init();

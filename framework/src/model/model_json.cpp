@@ -39,6 +39,7 @@ constexpr auto kFlags = std::to_array<std::string_view>({
     "causal",
     "ceil",
     "include_pad",
+    "last_axis",
     "pre_norm",
     "return_sequences",
 });

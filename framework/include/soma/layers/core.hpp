@@ -13,13 +13,15 @@ enum class Padding { valid, same };
 // Biases start at zero. Each has kType, build, attributes and from(Attributes), which throws
 // ShapeError for a missing, unknown or impossible field.
 
-/// input [N, ...] flattened to [N,K] -> [N,units]. Parameters weight [units,K], bias [units].
+/// input [N, ...] flattened to [N,K] -> [N,units]; with `last_axis` each position of [N,...,K] alone
+/// -> [N,...,units]. Parameters weight [units,K], bias [units].
 struct SOMA_API Dense {
   static constexpr std::string_view kType = "dense";
   std::int64_t units = 0;
   bool bias = true;
   std::string activation = "";
   Init init = Init::automatic;
+  bool last_axis = false;
 
   Value build(GraphBuilder& graph, std::span<const Value> inputs) const;
   Attributes attributes() const;

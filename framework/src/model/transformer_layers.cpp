@@ -115,7 +115,7 @@ void check(const Block& block, std::span<const Value> inputs, std::size_t most) 
     throw ShapeError(type + ": expected " + (most == 1 ? "one input" : "one input or two") +
                      ", got " + std::to_string(inputs.size()));
   }
-  for (const Value& x : inputs) require_sequence(type, x);
+  for (const Value& x : inputs) sequence(type, x);
   if (!(block.dropout >= 0 && block.dropout < 1)) {
     throw ShapeError(type + ": dropout: expected a number from 0 to below 1, got " +
                      std::to_string(block.dropout));

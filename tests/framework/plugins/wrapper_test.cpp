@@ -205,7 +205,9 @@ TEST(OpCatalogue, HasOneExampleOfEachIdInFullTrainingForm) {
   }
   std::ranges::sort(ids);
   EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
-  EXPECT_EQ(ids.size(), 28u);
+  std::vector<std::string> known = soma::backend("reference").op_ids();
+  std::ranges::sort(known);
+  EXPECT_EQ(ids, known);
 }
 
 }  // namespace

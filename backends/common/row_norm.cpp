@@ -11,7 +11,7 @@ namespace {
 // Elements that are worth a worker.
 constexpr std::int64_t kGrain = 16 * 1024;
 // Elements of x and grad_y that stay in cache between the sums over rows and the gradient of x.
-constexpr std::int64_t kTile = 8 * 1024;
+constexpr std::int64_t kTile = 4 * 1024;
 // Columns of a piece of work where blocks of rows are too few.
 constexpr std::int64_t kStripe = 128;
 
@@ -173,19 +173,28 @@ class RowBackward final : public RowNorm {
   template <bool centred>
   void add_to_sums(const Operands& o, std::int64_t block, std::int64_t first_row,
                    std::int64_t last_row, std::int64_t first, std::int64_t last) const {
-    if (o.gamma_sums != nullptr) {
+    const auto of_gamma = [&](std::int64_t m, std::int64_t c, auto at) {
+      return Lanes(at.load(o.grad_y + m * C + c) * xhat<centred>(o, m, c, at));
+    };
+    const auto of_beta = [&](std::int64_t m, std::int64_t c, auto at) {
+      return at.load(o.grad_y + m * C + c);
+    };
+    if (o.gamma_sums != nullptr && o.beta_sums != nullptr) {
+      float* const sums[] = {o.gamma_sums + block * C, o.beta_sums + block * C};
+      add_rows<2>(first_row, last_row, first, last, sums,
+                  [&](std::int64_t m, std::int64_t c, auto at) {
+                    return std::array<Lanes, 2>{of_gamma(m, c, at), of_beta(m, c, at)};
+                  });
+    } else if (o.gamma_sums != nullptr) {
       float* const sums[] = {o.gamma_sums + block * C};
       add_rows<1>(
-          first_row, last_row, first, last, sums, [&](std::int64_t m, std::int64_t c, auto at) {
-            return std::array{Lanes(at.load(o.grad_y + m * C + c) * xhat<centred>(o, m, c, at))};
-          });
-    }
-    if (o.beta_sums != nullptr) {
+          first_row, last_row, first, last, sums,
+          [&](std::int64_t m, std::int64_t c, auto at) { return std::array{of_gamma(m, c, at)}; });
+    } else if (o.beta_sums != nullptr) {
       float* const sums[] = {o.beta_sums + block * C};
-      add_rows<1>(first_row, last_row, first, last, sums,
-                  [&](std::int64_t m, std::int64_t c, auto at) {
-                    return std::array{at.load(o.grad_y + m * C + c)};
-                  });
+      add_rows<1>(
+          first_row, last_row, first, last, sums,
+          [&](std::int64_t m, std::int64_t c, auto at) { return std::array{of_beta(m, c, at)}; });
     }
   }
 

@@ -148,7 +148,9 @@ NeuronView::Response NeuronView::respond(std::span<const TensorView> inputs) con
   const Graph& graph = program.graph();
   const Shape sums = graph.shape(graph.outputs[0]);
   Response response;
-  response.shape = Shape(sums.dims().first(static_cast<std::size_t>(sums.rank() - 1)));
+  const Shape one = model_->state().values[number_of(*model_, layer_)].shape;
+  response.shape = Shape(one.dims().first(static_cast<std::size_t>(one.rank() - 1)));
+  response.shape.set(0, batch);
   response.pre_activations = channel(instance.output(0), sums, index_);
   response.activations = channel(instance.output(1), graph.shape(graph.outputs[1]), index_);
   return response;

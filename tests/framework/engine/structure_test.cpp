@@ -304,6 +304,37 @@ TEST(Tokens, TrainAModelOfTheNextOneWithALabelAtEachPosition) {
   for (const std::string& name : backend_names()) EXPECT_EQ(hash(name, 2), expected) << name;
 }
 
+/// Embedding, a recurrence and an output whose weights are the embedding's table.
+Model tied_characters() {
+  Model net({7}, "characters", DType::i32);
+  net.add(Embedding{.vocab = 5, .units = 8}, "embed").add(Gru{.units = 8}, "gru");
+  net.add(Dense{.units = 5, .last_axis = true}, "out").tie("out.weight", "embed.weight");
+  return net;
+}
+
+TEST(Tokens, TrainARecurrentModelWithATiedOutput) {
+  const Dataset data = cyclic_text();
+  const auto hash = [&](const std::string& name, int threads) {
+    Model net = Model::from_json(tied_characters().to_json());
+    EXPECT_EQ(net.output_shape(), (Shape{7, 5}));
+    Trainer trainer(net, exact(name),
+                    {.optimizer = Adam{.learning_rate = 0.02}, .seed = 1, .threads = threads});
+    trainer.fit(data, {.epochs = 15, .batch = 10});
+    EXPECT_GT(trainer.evaluate(data).accuracy, 0.99);
+    return net.weights_sha256();
+  };
+  const std::string expected = hash("reference", 1);
+  for (const std::string& name : backend_names()) EXPECT_EQ(hash(name, 3), expected) << name;
+}
+
+TEST(Tokens, OfAModelFileAreWithinItsTable) {
+  Model net = tied_characters();
+  net.initialize(1);
+  const auto file = std::filesystem::path(testing::TempDir()) / "characters.safetensors";
+  net.save(file);
+  EXPECT_EQ(Model::load(file).weights_sha256(), net.weights_sha256());
+}
+
 TEST(Tokens, PredictAtEachPosition) {
   Model net({7}, "bigram", DType::i32);
   net.add(TokenLogits{.vocabulary = 5, .units = 5}, "next");

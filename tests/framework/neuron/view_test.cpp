@@ -80,6 +80,21 @@ TEST(NeuronView, ShowsWhatAUnitDoes) {
   EXPECT_EQ(plain.pre_activations, plain.activations);
 }
 
+TEST(NeuronView, ShowsAUnitAtEachPosition) {
+  Model net({5, 4}, "sequence");
+  net.add(Dense{.units = 3, .activation = "tanh", .last_axis = true}, "each");
+  net.initialize(2);
+  EXPECT_EQ(net.output_shape(), (Shape{5, 3}));
+  const auto x = images(1);
+  const auto unit = net.layer("each").neuron(1).respond(std::span(x).first(40));
+  EXPECT_EQ(unit.shape, (Shape{2, 5}));
+  const NeuronView view = net.layer("each").neuron(1);
+  const Neuron alone({view.weights().begin(), view.weights().end()}, view.bias(), "tanh");
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(unit.activations[i], alone.forward(std::span(x).subspan(4 * i, 4)));
+  }
+}
+
 TEST(NeuronViewErrors, NameWhatThereIs) {
   const Model net = small_net();
   EXPECT_THROW(net.layer("fc9"), ShapeError);

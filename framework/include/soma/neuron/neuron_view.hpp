@@ -23,7 +23,7 @@ class SOMA_API NeuronView {
   std::int64_t index() const noexcept { return index_; }
 
   struct Response {
-    Shape shape;  ///< [N] for a dense unit; [N,H,W] for a filter, which answers at each position
+    Shape shape;  ///< [N] for a dense unit; [N,T] or [N,H,W] for one that answers at each position
     std::vector<float> pre_activations;  ///< weighted sum plus bias
     std::vector<float> activations;      ///< what the layer passes on
   };

@@ -152,7 +152,7 @@ int run_predict(Arguments args) {
       {.max_batch = 1, .threads = static_cast<int>(threads.value_or(1)), .concurrency = 1});
   const auto in = static_cast<std::size_t>(predictor.input_size());
   std::vector<float> output(static_cast<std::size_t>(predictor.output_size()));
-  const bool classes = model.loss() == soma::Loss::softmax_cross_entropy;
+  const bool classes = model.loss().takes_classes();
 
   nlohmann::ordered_json predictions = nlohmann::ordered_json::array();
   for (std::size_t row = 0; row * in < samples.values.size(); ++row) {

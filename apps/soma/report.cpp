@@ -145,8 +145,9 @@ std::string configuration(const Report& report) {
          row("numerics", name_of(config.numerics)) +
          row("threads", std::to_string(report.threads)) +
          row("batch", std::to_string(config.batch)) + row("optimizer", optimizer) +
-         row("seed", std::to_string(config.seed)) + row("weights, SHA-256", report.weights_sha256) +
-         row("soma", soma::version()) + "</table></section>\n";
+         row("schedule", config.schedule.str()) + row("seed", std::to_string(config.seed)) +
+         row("weights, SHA-256", report.weights_sha256) + row("soma", soma::version()) +
+         "</table></section>\n";
 }
 
 }  // namespace

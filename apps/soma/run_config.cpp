@@ -47,6 +47,7 @@ std::string RunConfig::to_json() const {
                                {"steps", steps},
                                {"batch", batch},
                                {"optimizer", optimizer_json(optimizer)},
+                               {"schedule", schedule.str()},
                                {"seed", seed},
                                {"checkpoint_every", checkpoint_every},
                                {"train_sha256", train_sha256},
@@ -87,11 +88,15 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
     config.numerics = numerics_from_name(numerics);
     field = "optimizer";
     config.optimizer = optimizer_from(fields.at(field));
+    field = "schedule";  // runs of earlier versions have none
+    if (fields.contains(field)) config.schedule = fields.at(field).get<std::string>();
     field = "architecture";
     config.architecture = fields.at(field).dump();
   } catch (const ordered_json::exception&) {
     throw damaged("field \"" + field + "\" is missing or of the wrong type");
   } catch (const UsageError& e) {
+    throw damaged(e.what());
+  } catch (const soma::ShapeError& e) {
     throw damaged(e.what());
   }
   return config;
@@ -105,8 +110,8 @@ TrainingDefaults training_defaults(const std::string& model_name) {
 }
 
 double default_learning_rate(const std::string& optimizer) {
-  if (optimizer == "adam") return 0.001;
-  return optimizer == "momentum" ? 0.02 : 0.1;
+  if (optimizer == "momentum") return 0.02;
+  return optimizer == "sgd" ? 0.1 : soma::optimizer_from_name(optimizer).learning_rate;
 }
 
 const char* name_of(soma::Numerics numerics) {

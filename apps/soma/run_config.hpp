@@ -8,6 +8,7 @@
 #include "soma/backend.hpp"
 #include "soma/model.hpp"
 #include "soma/optimizer.hpp"
+#include "soma/schedule.hpp"
 
 /// Everything that decides a training run: what config.json holds. The model travels as its
 /// architecture, so that a run can be resumed after the file it came from has changed.
@@ -24,6 +25,7 @@ struct RunConfig {
   std::int64_t steps = 0;  ///< if > 0, counts instead of epochs
   std::int64_t batch = 32;
   soma::Optimizer optimizer;
+  soma::Schedule schedule;
   std::int64_t seed = 1;
   std::int64_t checkpoint_every = 0;  ///< steps; 0: by time
 
@@ -36,7 +38,7 @@ struct RunConfig {
 /// How a model is trained when the command line does not say: tried values for the built-in models,
 /// Adam 1e-3 on batches of 32 for others.
 struct TrainingDefaults {
-  std::string optimizer;  ///< "sgd", "momentum" or "adam"
+  std::string optimizer;  ///< "momentum" for sgd with it, or one of soma::optimizer_names()
   double learning_rate;
   std::int64_t batch;
 };

@@ -13,7 +13,7 @@ constexpr int kStopped = 130;
 
 /// The command line, as given: what is absent comes from the model's defaults or from the run.
 struct Request {
-  std::string model, data, backend, numerics, optimizer, out, resume;
+  std::string model, data, backend, numerics, optimizer, schedule, out, resume;
   std::optional<std::int64_t> threads, epochs, steps, batch, seed, checkpoint_every;
   std::optional<double> learning_rate, momentum, weight_decay;
   bool json = false;
@@ -36,7 +36,8 @@ void check(const CommandLine& line, const Request& r) {
   }
   if (r.momentum && *r.momentum >= 1) throw UsageError("--momentum: expected a number below 1");
   if (!r.optimizer.empty()) {
-    const std::string choices[] = {"sgd", "momentum", "adam"};
+    std::vector<std::string> choices = soma::optimizer_names();
+    choices.insert(choices.begin() + 1, "momentum");
     require_one_of("optimizer", r.optimizer, choices);
   }
   if (r.resume.empty()) {
@@ -44,8 +45,8 @@ void check(const CommandLine& line, const Request& r) {
     if (r.data.empty()) throw UsageError("train: missing --data SPEC (see 'soma train --help')");
     return;
   }
-  for (const char* name :
-       {"MODEL", "data", "out", "optimizer", "lr", "momentum", "weight-decay", "batch", "seed"}) {
+  for (const char* name : {"MODEL", "data", "out", "optimizer", "lr", "schedule", "momentum",
+                           "weight-decay", "batch", "seed"}) {
     if (line.given(name)) {
       const std::string option = std::string(name) == "MODEL" ? "MODEL" : "--" + std::string(name);
       throw UsageError(option + " cannot be changed in a run that is resumed");
@@ -57,13 +58,24 @@ soma::Optimizer make_optimizer(const Request& r, const TrainingDefaults& default
   const std::string type = r.optimizer.empty() ? defaults.optimizer : r.optimizer;
   const double rate = r.learning_rate.value_or(
       type == defaults.optimizer ? defaults.learning_rate : default_learning_rate(type));
-  if (type == "adam") {
-    if (r.momentum) throw UsageError("--momentum: adam has none, use --optimizer momentum");
-    return soma::Adam{.learning_rate = rate, .weight_decay = r.weight_decay.value_or(0)};
+  soma::Optimizer optimizer = soma::optimizer_from_name(type == "momentum" ? "sgd" : type);
+  optimizer.learning_rate = rate;
+  const bool has_momentum = optimizer.type == "sgd" || optimizer.type == "rmsprop";
+  if (r.momentum && !has_momentum) {
+    throw UsageError("--momentum: " + type + " has none, use --optimizer momentum");
   }
-  return soma::Sgd{.learning_rate = rate,
-                   .momentum = r.momentum.value_or(type == "momentum" ? 0.9 : 0.0),
-                   .weight_decay = r.weight_decay.value_or(0)};
+  soma::Attributes options;
+  for (const auto& [name, value] : optimizer.options.entries()) {
+    if (name == "momentum") {
+      options.set(name, r.momentum.value_or(type == "momentum" ? 0.9 : 0.0));
+    } else if (name == "weight_decay" && r.weight_decay) {
+      options.set(name, *r.weight_decay);
+    } else {
+      options.set(name, value);
+    }
+  }
+  optimizer.options = options;
+  return optimizer;
 }
 
 /// What may be changed when a run is resumed, and is also taken for a new one.
@@ -88,6 +100,7 @@ std::unique_ptr<TrainingRun> new_run(const Request& r) {
   config.data = r.data;
   config.batch = r.batch.value_or(defaults.batch);
   config.optimizer = make_optimizer(r, defaults);
+  if (!r.schedule.empty()) config.schedule = soma::Schedule(r.schedule);
   config.seed = r.seed.value_or(1);
   apply_session(r, config);
   auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model));
@@ -161,10 +174,14 @@ int run_train(Arguments args) {
       .option("epochs", &r.epochs, "E", "passes over the training data (default 1)")
       .option("steps", &r.steps, "S", "stop after S updates instead")
       .option("batch", &r.batch, "B", "samples per update")
-      .option("optimizer", &r.optimizer, "NAME", "sgd, momentum or adam")
+      .option("optimizer", &r.optimizer, "NAME",
+              "sgd, momentum, adagrad, rmsprop, adadelta, adam, adamw, nadam or lion")
       .option("lr", &r.learning_rate, "X", "learning rate")
-      .option("momentum", &r.momentum, "X", "momentum of sgd (0.9 for --optimizer momentum)")
-      .option("weight-decay", &r.weight_decay, "X", "added to the gradient (default 0)")
+      .option("schedule", &r.schedule, "TEXT",
+              "of the learning rate: cosine(warmup=100), step(every=1000,factor=0.5), ...")
+      .option("momentum", &r.momentum, "X",
+              "momentum of sgd or rmsprop (0.9 for --optimizer momentum)")
+      .option("weight-decay", &r.weight_decay, "X", "added to the gradient; adamw, lion: decoupled")
       .option("seed", &r.seed, "S", "of first weights and shuffling (default 1)")
       .option("out", &r.out, "RUN", "the run folder, new or empty (default runs/MODEL-DATA-<n>)")
       .option("resume", &r.resume, "RUN",

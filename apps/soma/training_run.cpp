@@ -79,7 +79,8 @@ TrainingRun::TrainingRun(RunConfig config, soma::Model model)
       model_, backend_,
       soma::TrainerOptions{.optimizer = config_.optimizer,
                            .seed = static_cast<std::uint64_t>(config_.seed),
-                           .threads = static_cast<int>(config_.threads)});
+                           .threads = static_cast<int>(config_.threads),
+                           .schedule = config_.schedule});
   trainer_->kernels(std::min(config_.batch, data_.train.size()));
 }
 

@@ -20,7 +20,7 @@ Timing time_step(Model& net, std::int64_t batch, const Backend& backend, int thr
   std::vector<float> inputs(static_cast<std::size_t>(net.input_shape().elements() * batch));
   fill(inputs, "inputs");
   const std::int64_t outputs = net.output_shape().elements();
-  if (net.loss() == Loss::softmax_cross_entropy) {
+  if (net.loss().takes_classes()) {
     std::vector<std::int32_t> labels(static_cast<std::size_t>(batch));
     for (std::size_t i = 0; i < labels.size(); ++i) {
       labels[i] = static_cast<std::int32_t>(i % static_cast<std::size_t>(outputs));

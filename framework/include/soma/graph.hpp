@@ -24,6 +24,7 @@ struct SOMA_API Graph {
                      ///< its number
     int slot = 0;    ///< state: which of the optimizer's tensors
     float fill = 0;  ///< constant: the value of every element
+    std::vector<float> data = {};  ///< constant: its elements, if they differ
     bool needs_gradient = false;
     int view_of = -1;  ///< another value with the same elements (reshape)
   };

@@ -9,16 +9,10 @@
 #include <vector>
 
 #include "soma/layers.hpp"
+#include "soma/loss.hpp"
 #include "soma/tensor.hpp"
 
 namespace soma {
-
-/// What training minimises.
-///   softmax_cross_entropy  the output is logits [N,C], the targets are classes
-///   mean_squared_error     output and targets have the same shape
-enum class Loss { softmax_cross_entropy, mean_squared_error };
-SOMA_API const char* name_of(Loss loss) noexcept;
-SOMA_API Loss loss_from_name(std::string_view name);
 
 /// A tensor that training changes, named "layer.weight". `version` rises with every change, so that
 /// packed copies know.
@@ -104,7 +98,7 @@ class SOMA_API Model {
   std::vector<ModelOutput> outputs() const;
   const Shape& input_shape() const noexcept;   ///< one sample of the first input
   const Shape& output_shape() const noexcept;  ///< one sample of the first output
-  Loss loss() const noexcept;                  ///< the first
+  const Loss& loss() const noexcept;           ///< the first
   std::vector<OutputLoss> losses() const;      ///< in the order of the outputs
 
   struct LayerView {

@@ -12,7 +12,8 @@ struct PredictorOptions {
   std::int64_t max_batch = 1;
   int threads = 1;
   bool probabilities = true;  ///< softmax over the last axis of each output that is minimised by
-                              ///< cross-entropy; otherwise its logits
+                              ///< cross-entropy, sigmoid on those by its binary form; otherwise
+                              ///< the logits
   int concurrency =
       0;  ///< callers at the same time for whom memory is set aside; 0: the CPUs of the machine
 };

@@ -11,6 +11,7 @@
 #include "soma/dataset.hpp"
 #include "soma/model.hpp"
 #include "soma/optimizer.hpp"
+#include "soma/schedule.hpp"
 #include "soma/tensor.hpp"
 
 namespace soma {
@@ -19,6 +20,8 @@ struct TrainerOptions {
   Optimizer optimizer = Adam{};
   std::uint64_t seed = 1;  ///< initial weights (if the model has none) and shuffling
   int threads = 0;         ///< 0: all the CPUs this process may use
+  Schedule schedule = {};  ///< of the learning rate, "cosine(warmup=100)"
+  Regularization regularization = {};
 };
 
 /// Where a run stands; after a step, `step` counts it.
@@ -30,14 +33,17 @@ struct Progress {
   std::int64_t total_steps = 0;  ///< of this fit, counted from the start of training
   double loss = 0;               ///< of the last batch
   double mean_loss = 0;          ///< over this epoch so far, weighted by samples
-  double accuracy = 0;           ///< over this epoch so far, of the first loss on classes; else 0
+  double accuracy = 0;           ///< over this epoch so far, see Evaluation
+  double learning_rate = 0;      ///< of the last update
   double seconds = 0;            ///< training time so far, over all sessions of this run
   std::int64_t samples = 0;      ///< samples trained on so far, over all sessions
 };
 
 struct Evaluation {
   double loss = 0;
-  double accuracy = 0;  ///< share of right classes, of the first loss on classes; else 0
+  /// Of the first loss on classes or signs (Loss::is_binary): the share of right ones, targets
+  /// without an answer (negative, or the loss's ignore_index) left out; else 0.
+  double accuracy = 0;
   std::int64_t samples = 0;
   std::vector<std::int64_t>
       confusion;  ///< [true class * classes + predicted class]; empty for regression
@@ -82,8 +88,8 @@ class SOMA_API Trainer {
 
   const Progress& progress() const noexcept;
   int threads() const noexcept;
-  /// Everything needed to go on with the same bits: weights, optimizer state, counters, position in
-  /// the data. Written to a temporary file, synced and renamed; the file that was there is kept as
+  /// Everything needed to go on with the same bits: weights, state of optimizer and schedule,
+  /// counters, position in the data. Written to a temporary file, synced and renamed; the file that was there is kept as
   /// "<name>.previous".
   void save_checkpoint(const std::filesystem::path& file) const;
   /// Throws FormatError (missing or damaged) or ShapeError

@@ -6,7 +6,6 @@
 
 #include "graph/backward.hpp"
 #include "soma/error.hpp"
-#include "soma/sdk/ops/loss.hpp"
 #include "soma/sdk/ops/pointwise.hpp"
 
 namespace soma {
@@ -91,43 +90,6 @@ void Backward::give(int id, const Value& g, const Graph::Node& of) {
       before < 0 ? g
                  : emit(ops::Add::forward(g.shape, g.shape, Purpose::train), {at(before), g}, of);
   gradient_[static_cast<std::size_t>(id)] = sum.id;
-}
-
-namespace {
-
-/// Cross-entropy of the classes along the last axis, one item per position.
-void cross_entropy(GraphBuilder& builder, const Value& output, Graph::LossInfo& info) {
-  const Shape shape = output.shape;
-  if (shape.rank() < 2) throw ShapeError("softmax_cross_entropy: expected logits [N,...,C]");
-  Shape positions(shape.dims().first(static_cast<std::size_t>(shape.rank() - 1)));
-  const Value logits = builder.reshape(output, {positions.elements(), shape.back()});
-  const Value targets = builder.leaf(Graph::Source::targets, {DType::i32, positions});
-  const auto outputs =
-      builder.emit(ops::SoftmaxCrossEntropy{}.forward(logits.shape, builder.purpose()),
-                   std::array{logits, builder.reshape(targets, {positions.elements()})});
-  info.targets = targets.id;
-  info.value = outputs[0].id;
-  info.probabilities = outputs[2].id;
-}
-
-}  // namespace
-
-void append_loss(Graph& graph, const Loss& loss, Purpose purpose, int number, double weight) {
-  GraphBuilder builder(graph, purpose);
-  builder.enter_layer("loss");
-  Graph::LossInfo info{.output = number, .weight = weight};
-  const int id = graph.outputs.at(static_cast<std::size_t>(number));
-  const Value output{id, graph.shape(id)};
-  if (loss == Loss::softmax_cross_entropy) {
-    cross_entropy(builder, output, info);
-  } else {
-    const Value targets = builder.leaf(Graph::Source::targets, {DType::f32, output.shape});
-    info.targets = targets.id;
-    info.value =
-        builder.emit_one(ops::MeanSquaredError{}.forward(output.shape, purpose), {output, targets})
-            .id;
-  }
-  graph.losses.push_back(info);
 }
 
 std::vector<int> append_backward(Graph& graph) { return Backward(graph).run(); }

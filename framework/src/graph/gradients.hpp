@@ -19,22 +19,29 @@ std::vector<int> append_backward(Graph& graph);
 /// checkpoints.
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer);
 
-/// Appends one update op per parameter that has a gradient. All share one value of source
-/// `scalars`.
-void append_update(Graph& graph, const Optimizer& optimizer, const std::vector<int>& gradients);
+/// Appends what happens to each parameter that has a gradient: penalties, clipping by value, by the
+/// norm of all, the optimizer's op, max_norm (see Regularization). The ops of the optimizer share
+/// one value of source `scalars`.
+void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization,
+                   const std::vector<int>& gradients);
 
-/// Computes the scalars that the optimizer's op takes at each step. Its options are looked up once,
-/// here.
+/// Computes the scalars that the optimizer's op takes at each step.
 class UpdateScalars {
  public:
+  /// Throws StateError that lists the known optimizers.
   explicit UpdateScalars(const Optimizer& optimizer);
-  /// Writes them for update number `step` (from 1), in the order of the op.
-  void write(std::int64_t step, float* to) const;
+  /// Writes those of update number `step` (from 1) at that rate, in the order of the op.
+  void write(std::int64_t step, double learning_rate, float* to);
 
  private:
-  double learning_rate_;
-  bool bias_corrected_;  // Adam's: {lr / (1 - beta1^t), 1 / (1 - beta2^t)}
-  double beta1_ = 0, beta2_ = 0;
+  /// beta1 * (1 - 0.96^(t * momentum_decay) / 2) of Nadam.
+  double nadam_momentum(double t) const;
+  void advance_product(std::int64_t step);
+
+  Optimizer optimizer_;
+  double beta1_ = 0, beta2_ = 0, weight_decay_ = 0, momentum_decay_ = 0;
+  double product_ = 1;  // of Nadam's momenta up to product_step_
+  std::int64_t product_step_ = 0;
 };
 
 }  // namespace soma

@@ -5,17 +5,18 @@ namespace soma {
 namespace {
 
 void softmax_cross_entropy(Backward& b, const Graph::Node& node) {
-  b.give(node.inputs[0],
-         b.emit(ops::SoftmaxCrossEntropy{}.backward(b.in(node, 0).shape),
-                {b.out(node, 2), b.in(node, 1), b.grad(node)}, node),
+  const auto family = ops::SoftmaxCrossEntropy::from(node.op.attributes);
+  std::vector<Value> inputs = {b.out(node, 2), b.in(node, 1), b.grad(node)};
+  if (family.class_weights) inputs.push_back(b.in(node, 2));
+  b.give(node.inputs[0], b.emit_all(family.backward(b.in(node, 0).shape), inputs, node).front(),
          node);
 }
 
-void mean_squared_error(Backward& b, const Graph::Node& node) {
-  b.give(node.inputs[0],
-         b.emit(ops::MeanSquaredError{}.backward(b.in(node, 0).shape),
-                {b.in(node, 0), b.in(node, 1), b.grad(node)}, node),
-         node);
+/// Losses whose backward takes prediction, target and the gradient of the loss.
+template <class Family>
+void of_prediction(Backward& b, const Graph::Node& node) {
+  const Op op = Family::from(node.op.attributes).backward(b.in(node, 0).shape);
+  b.give(node.inputs[0], b.emit(op, {b.in(node, 0), b.in(node, 1), b.grad(node)}, node), node);
 }
 
 }  // namespace
@@ -23,7 +24,14 @@ void mean_squared_error(Backward& b, const Graph::Node& node) {
 std::span<const GradientRule> loss_gradients() {
   static constexpr GradientRule kRules[] = {
       {ops::SoftmaxCrossEntropy::kForward, &softmax_cross_entropy},
-      {ops::MeanSquaredError::kForward, &mean_squared_error},
+      {ops::MeanSquaredError::kForward, &of_prediction<ops::MeanSquaredError>},
+      {ops::MeanAbsoluteError::kForward, &of_prediction<ops::MeanAbsoluteError>},
+      {ops::Huber::kForward, &of_prediction<ops::Huber>},
+      {ops::BinaryCrossEntropyWithLogits::kForward,
+       &of_prediction<ops::BinaryCrossEntropyWithLogits>},
+      {ops::KlDivergence::kForward, &of_prediction<ops::KlDivergence>},
+      {ops::Hinge::kForward, &of_prediction<ops::Hinge>},
+      {ops::Cosine::kForward, &of_prediction<ops::Cosine>},
   };
   return kRules;
 }

@@ -2,6 +2,7 @@
 
 #include "graph/gradients.hpp"
 #include "soma/sdk/ops/optimizer.hpp"
+#include "soma/sdk/ops/regularization.hpp"
 
 namespace soma {
 namespace {
@@ -9,78 +10,197 @@ namespace {
 /// What the engine needs to know of an optimizer: its op for a weight, its state and how many
 /// scalars it takes.
 struct Rule {
-  Op (*step)(const Optimizer&, const Shape&);
-  std::vector<std::string> (*slots)(const Optimizer&);
-  std::int64_t scalars;
+  const char* type;
+  Optimizer (*defaults)();
+  Op (*step)(const Attributes&, const Shape&);
+  std::vector<std::string> (*slots)(const Attributes&);
 };
 
-const Rule kSgd = {
-    [](const Optimizer& o, const Shape& w) { return ops::Sgd::from(o.options).step(w); },
-    [](const Optimizer& o) -> std::vector<std::string> {
-      if (o.options.real("momentum", 0) == 0) return {};
-      return {"velocity"};
-    },
-    1};
-
-const Rule kAdam = {
-    [](const Optimizer& o, const Shape& w) { return ops::Adam::from(o.options).step(w); },
-    [](const Optimizer&) -> std::vector<std::string> {
-      return {"m", "v"};
-    },
-    2};
-
-const Rule& rule_of(const Optimizer& optimizer) {
-  if (optimizer.type == "sgd") return kSgd;
-  if (optimizer.type == "adam") return kAdam;
-  throw StateError("optimizer '" + optimizer.type + "' is not known; known are sgd, adam");
+template <class Family>
+Op step_of(const Attributes& options, const Shape& weight) {
+  return Family::from(options).step(weight);
 }
+template <class Spec>
+Optimizer defaults_of() {
+  return Spec{};
+}
+std::vector<std::string> moments(const Attributes&) { return {"m", "v"}; }
+
+const Rule kRules[] = {
+    {"sgd", &defaults_of<Sgd>, &step_of<ops::Sgd>,
+     [](const Attributes& a) -> std::vector<std::string> {
+       if (a.real("momentum", 0) == 0) return {};
+       return {"velocity"};
+     }},
+    {"adagrad", &defaults_of<Adagrad>, &step_of<ops::Adagrad>,
+     [](const Attributes&) -> std::vector<std::string> { return {"sum"}; }},
+    {"rmsprop", &defaults_of<Rmsprop>, &step_of<ops::Rmsprop>,
+     [](const Attributes& a) {
+       std::vector<std::string> slots = {"v"};
+       if (a.flag("centered")) slots.emplace_back("m");
+       if (a.real("momentum", 0) != 0) slots.emplace_back("velocity");
+       return slots;
+     }},
+    {"adadelta", &defaults_of<Adadelta>, &step_of<ops::Adadelta>,
+     [](const Attributes&) -> std::vector<std::string> {
+       return {"v", "u"};
+     }},
+    {"adam", &defaults_of<Adam>, &step_of<ops::Adam>, &moments},
+    {"adamw", &defaults_of<AdamW>, &step_of<ops::AdamW>, &moments},
+    {"nadam", &defaults_of<Nadam>, &step_of<ops::Nadam>, &moments},
+    {"lion", &defaults_of<Lion>, &step_of<ops::Lion>,
+     [](const Attributes&) -> std::vector<std::string> { return {"m"}; }},
+};
+
+const Rule& rule_of(std::string_view type) {
+  std::string list;
+  for (const Rule& rule : kRules) {
+    if (rule.type == type) return rule;
+    list += (list.empty() ? "" : ", ") + std::string(rule.type);
+  }
+  throw StateError("optimizer '" + std::string(type) + "' is not known; known are " + list);
+}
+
+/// The gradients on their way to the optimizer.
+class Gradients {
+ public:
+  Gradients(Graph& graph, GraphBuilder& builder, std::vector<int> gradients)
+      : graph_(graph), builder_(builder), values_(std::move(gradients)) {}
+
+  int operator[](std::size_t parameter) const { return values_[parameter]; }
+
+  void add_penalties(double l1, double l2) {
+    if (l1 == 0 && l2 == 0) return;
+    const ops::Penalty penalty{l1, l2};
+    each([&](std::size_t p, const Value& g) {
+      const auto& parameter = graph_.parameters[p];
+      if (parameter.shape.rank() < 2) return;
+      replace(p, builder_.emit_one(penalty.forward(g.shape),
+                                   {g, Value{parameter.value, parameter.shape}}));
+    });
+  }
+  void clip_values(double limit) {
+    if (limit == 0) return;
+    const ops::ClipGradient clip{limit};
+    each([&](std::size_t p, const Value& g) {
+      replace(p, builder_.emit_one(clip.forward(g.shape), {g}));
+    });
+  }
+  void clip_norm(double limit) {
+    if (limit == 0) return;
+    Value sum = builder_.leaf(Graph::Source::constant, {DType::f32, {1}}, -1, 0, 0.0f);
+    each([&](std::size_t, const Value& g) {
+      sum = builder_.emit_one(ops::SquaredNorm::forward(g.shape), {g, sum});
+    });
+    const ops::ClipByNorm clip{limit};
+    each([&](std::size_t p, const Value& g) {
+      replace(p, builder_.emit_one(clip.forward(g.shape), {g, sum}));
+    });
+  }
+
+ private:
+  void each(auto action) {
+    for (std::size_t p = 0; p < values_.size(); ++p) {
+      if (values_[p] >= 0) action(p, Value{values_[p], graph_.parameters[p].shape});
+    }
+  }
+  void replace(std::size_t parameter, const Value& by) { values_[parameter] = by.id; }
+
+  Graph& graph_;
+  GraphBuilder& builder_;
+  std::vector<int> values_;
+};
 
 }  // namespace
 
+std::vector<std::string> optimizer_names() {
+  std::vector<std::string> names;
+  for (const Rule& rule : kRules) names.emplace_back(rule.type);
+  return names;
+}
+
+Optimizer optimizer_from_name(std::string_view name) { return rule_of(name).defaults(); }
+
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer) {
-  return rule_of(optimizer).slots(optimizer);
+  return rule_of(optimizer.type).slots(optimizer.options);
 }
 
-UpdateScalars::UpdateScalars(const Optimizer& optimizer)
-    : learning_rate_(optimizer.learning_rate), bias_corrected_(&rule_of(optimizer) == &kAdam) {
-  if (!bias_corrected_) return;
-  const auto adam = ops::Adam::from(optimizer.options);
-  beta1_ = adam.beta1;
-  beta2_ = adam.beta2;
+UpdateScalars::UpdateScalars(const Optimizer& optimizer) : optimizer_(optimizer) {
+  const Optimizer defaults = rule_of(optimizer.type).defaults();
+  const auto option = [&](const char* name) {
+    return optimizer.options.real(name, defaults.options.real(name, 0));
+  };
+  beta1_ = option("beta1");
+  beta2_ = option("beta2");
+  weight_decay_ = option("weight_decay");
+  momentum_decay_ = option("momentum_decay");
 }
 
-void UpdateScalars::write(std::int64_t step, float* to) const {
-  if (!bias_corrected_) {
-    to[0] = static_cast<float>(learning_rate_);
-    return;
+double UpdateScalars::nadam_momentum(double t) const {
+  return beta1_ * (1 - 0.5 * std::pow(0.96, t * momentum_decay_));
+}
+
+void UpdateScalars::advance_product(std::int64_t step) {
+  if (product_step_ > step) {
+    product_ = 1;
+    product_step_ = 0;
   }
-  const double t = static_cast<double>(step);
-  to[0] = static_cast<float>(learning_rate_ / (1 - std::pow(beta1_, t)));
-  to[1] = static_cast<float>(1 / (1 - std::pow(beta2_, t)));
+  while (product_step_ < step) product_ *= nadam_momentum(static_cast<double>(++product_step_));
 }
 
-void append_update(Graph& graph, const Optimizer& optimizer, const std::vector<int>& gradients) {
-  const Rule& rule = rule_of(optimizer);
+void UpdateScalars::write(std::int64_t step, double rate, float* to) {
+  const double t = static_cast<double>(step);
+  const auto set = [to](std::initializer_list<double> values) {
+    std::ranges::transform(values, to, [](double x) { return static_cast<float>(x); });
+  };
+  const std::string& type = optimizer_.type;
+  if (type == "adam") {
+    set({rate / (1 - std::pow(beta1_, t)), 1 / (1 - std::pow(beta2_, t))});
+  } else if (type == "adamw") {
+    set({rate / (1 - std::pow(beta1_, t)), 1 / (1 - std::pow(beta2_, t)), rate * weight_decay_});
+  } else if (type == "nadam") {
+    advance_product(step);
+    const double mu = nadam_momentum(t), next = nadam_momentum(t + 1);
+    set({rate * (1 - mu) / (1 - product_), rate * next / (1 - product_ * next),
+         1 / (1 - std::pow(beta2_, t))});
+  } else if (type == "lion") {
+    set({rate, rate * weight_decay_});
+  } else {
+    set({rate});
+  }
+}
+
+void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization,
+                   const std::vector<int>& gradients) {
+  const Rule& rule = rule_of(optimizer.type);
   GraphBuilder builder(graph, Purpose::train);
   builder.set_phase(Graph::Phase::update);
-  const Value scalars = builder.leaf(Graph::Source::scalars, {DType::f32, {rule.scalars}});
-  const int slots = static_cast<int>(rule.slots(optimizer).size());
+  Gradients final(graph, builder, gradients);
+  final.add_penalties(regularization.l1, regularization.l2);
+  final.clip_values(regularization.clip_value);
+  final.clip_norm(regularization.clip_norm);
+
+  const TensorInfo scalars_info = rule.step(optimizer.options, {1}).inputs[2];
+  const Value scalars = builder.leaf(Graph::Source::scalars, scalars_info);
+  const std::size_t slots = rule.slots(optimizer.options).size();
   for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
     if (gradients[p] < 0) continue;
     const Shape shape = graph.parameters[p].shape;
-    std::vector<Value> inputs = {
-        {graph.parameters[p].value, shape}, {gradients[p], shape}, scalars};
-    for (int slot = 0; slot < slots; ++slot) {
-      inputs.push_back(
-          builder.leaf(Graph::Source::state, {DType::f32, shape}, static_cast<int>(p), slot));
+    const Value weight{graph.parameters[p].value, shape};
+    std::vector<Value> inputs = {weight, {final[p], shape}, scalars};
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+      inputs.push_back(builder.leaf(Graph::Source::state, {DType::f32, shape}, static_cast<int>(p),
+                                    static_cast<int>(slot)));
     }
-    const auto outputs = builder.emit(rule.step(optimizer, shape), inputs);
-    // The op writes weight and state in place: its outputs are views of what it reads.
-    graph.values[static_cast<std::size_t>(outputs[0].id)].view_of = inputs[0].id;
-    for (int slot = 0; slot < slots; ++slot) {
-      graph.values[static_cast<std::size_t>(outputs[static_cast<std::size_t>(slot + 1)].id)]
-          .view_of = inputs[static_cast<std::size_t>(slot + 3)].id;
+    // The ops write weight and state in place.
+    const auto outputs = builder.emit(rule.step(optimizer.options, shape), inputs);
+    builder.write_back(outputs[0], weight);
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+      builder.write_back(outputs[slot + 1], inputs[slot + 3]);
     }
+    if (regularization.max_norm == 0 || shape.rank() < 2) continue;
+    const ops::MaxNorm limit{regularization.max_norm};
+    builder.write_back(builder.emit_one(limit.forward(shape), {weight}), weight);
   }
 }
 

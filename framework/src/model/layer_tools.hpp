@@ -152,7 +152,7 @@ inline std::string fused_activation(const GraphBuilder& graph, const std::string
   return row->name == "relu" || graph.purpose() == Purpose::infer ? std::string(row->name) : "";
 }
 
-inline Init resolved(Init init, const std::string& activation) {
+inline Init resolved(const Init& init, const std::string& activation) {
   if (init != Init::automatic) return init;
   const ops::NamedActivation* row = ops::find_activation(activation);
   const bool saturating = row != nullptr ? row->saturates : ops::is_identity(activation);
@@ -236,7 +236,7 @@ inline void write_padding(Attributes& a, Padding padding) {
   if (padding == Padding::same) a.set("padding", std::string("same"));
 }
 inline void write_init(Attributes& a, Init init) {
-  if (init != Init::automatic) a.set("init", std::string(name_of(init)));
+  if (init != Init::automatic) a.set("init", name_of(init));
 }
 
 /// One layer type and what makes it from the fields of a model file.

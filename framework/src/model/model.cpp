@@ -69,17 +69,6 @@ void forget_parameters(Model::State& state) {
 
 }  // namespace
 
-const char* name_of(Loss loss) noexcept {
-  return loss == Loss::softmax_cross_entropy ? "softmax_cross_entropy" : "mean_squared_error";
-}
-
-Loss loss_from_name(std::string_view name) {
-  if (name == "softmax_cross_entropy") return Loss::softmax_cross_entropy;
-  if (name == "mean_squared_error") return Loss::mean_squared_error;
-  throw ShapeError("loss: unknown loss '" + std::string(name) +
-                   "'; known are softmax_cross_entropy, mean_squared_error");
-}
-
 void check_name(const Model::State& state, const std::string& what, const std::string& name) {
   const bool taken =
       std::ranges::find(state.layers, name, &Model::State::Entry::name) != state.layers.end() ||
@@ -243,7 +232,7 @@ const std::string& Model::name() const noexcept { return state_->name; }
 const std::vector<ModelInput>& Model::inputs() const noexcept { return state_->inputs; }
 const Shape& Model::input_shape() const noexcept { return state_->first_input; }
 const Shape& Model::output_shape() const noexcept { return state_->first_output; }
-Loss Model::loss() const noexcept { return state_->losses[0].loss; }
+const Loss& Model::loss() const noexcept { return state_->losses[0].loss; }
 
 std::vector<ModelOutput> Model::outputs() const {
   const State& s = *state_;

@@ -42,11 +42,17 @@ constexpr auto kFlags = std::to_array<std::string_view>({
     "last_axis",
     "pre_norm",
     "return_sequences",
+    "squared",
 });
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;  // of one sample
 
 bool contains(const auto& list, std::string_view key) {
   return std::ranges::find(list, key) != list.end();
+}
+
+std::string comma_separated(std::string numbers) {
+  std::ranges::replace(numbers, ' ', ',');
+  return numbers;
 }
 
 Json to_json(std::string_view key, const Attributes::Value& value) {
@@ -55,6 +61,19 @@ Json to_json(std::string_view key, const Attributes::Value& value) {
   }
   if (const auto* real = std::get_if<double>(&value)) return *real;
   return std::get<std::string>(value);
+}
+
+/// The name, or with options an object.
+Json loss_json(const Loss& loss) {
+  if (loss.options.entries().empty()) return name_of(loss);
+  Json object;
+  object["type"] = name_of(loss);
+  for (const auto& [key, value] : loss.options.entries()) {
+    object[key] = key == "class_weights"
+                      ? Json::parse("[" + comma_separated(std::get<std::string>(value)) + "]")
+                      : to_json(key, value);
+  }
+  return object;
 }
 
 std::string without_prefix(std::string text, const std::string& prefix) {
@@ -230,13 +249,47 @@ class ModelReader {
     return shape;
   }
 
+  /// A name, or an object of a type and its options.
   Loss loss_at(const std::string& pointer, const Json& value) const {
-    const std::string name = text_at(pointer, value);
-    try {
-      return loss_from_name(name);
-    } catch (const ShapeError& error) {
-      text_.fail(pointer, without_prefix(error.what(), "loss: "));
+    Attributes options;
+    std::string name;
+    if (value.is_object()) {
+      name = text_at(pointer + "/type", required(pointer, value, "type"));
+      for (const auto& [key, option] : value.items()) {
+        if (key != "type")
+          options.set(key, loss_option(member_pointer(pointer, key), key, option));
+      }
+    } else {
+      name = text_at(pointer, value);
     }
+    try {
+      return loss_from_name(name, options);
+    } catch (const ShapeError& error) {
+      const std::string problem = without_prefix(error.what(), "loss: ");
+      for (const auto& [key, option] : options.entries()) {
+        if (problem.starts_with(key + ": "))
+          text_.fail(member_pointer(pointer, key), problem.substr(key.size() + 2));
+      }
+      text_.fail(pointer, problem);
+    }
+  }
+
+  /// Lists of numbers become a text of numbers.
+  Attributes::Value loss_option(const std::string& pointer, const std::string& key,
+                                const Json& value) const {
+    if (value.is_array()) {
+      std::string numbers;
+      for (const Json& number : value) {
+        if (!number.is_number()) text_.fail(pointer, "expected numbers, found " + describe(number));
+        numbers += (numbers.empty() ? "" : " ") + number.dump();
+      }
+      return numbers;
+    }
+    const auto attribute = to_attribute(value);
+    if (!attribute || value.is_boolean() != contains(kFlags, key)) {
+      text_.fail(pointer, "expected another kind of value, found " + describe(value));
+    }
+    return *attribute;
   }
 
   void set_losses(Model& model, const Json& value) const {
@@ -465,13 +518,13 @@ std::string Model::to_json() const {
   const auto minimised = losses();
   if (minimised.size() == 1 && minimised[0].weight == 1 &&
       (gives.empty() || minimised[0].output == gives[0].name)) {
-    text += ",\n  \"loss\": " + quoted(name_of(loss()));
+    text += ",\n  \"loss\": " + loss_json(loss()).dump();
   } else {
     text += ",\n  \"losses\": [";
     for (const OutputLoss& on : minimised) {
       Json one;
       one["output"] = on.output;
-      one["loss"] = name_of(on.loss);
+      one["loss"] = loss_json(on.loss);
       if (on.weight != 1) one["weight"] = on.weight;
       text += std::string(&on == minimised.data() ? "" : ",") + "\n    " + one.dump();
     }

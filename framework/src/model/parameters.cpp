@@ -16,7 +16,7 @@ void Model::initialize(std::uint64_t seed) {
   }
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
     const auto& info = s.probe.parameters[i];
-    draw(s.parameters[i].value.as<float>(), info.init, info.fan_in, info.fan_out, seed, info.name);
+    draw(s.parameters[i].value.as<float>(), info, seed);
     for (const Graph::Preset& preset : info.presets) {
       const auto values = s.parameters[i].value.as<float>();
       std::fill(values.begin() + preset.begin, values.begin() + preset.end, preset.value);

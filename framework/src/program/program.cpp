@@ -30,6 +30,8 @@ int in_place_input(const Op& op) {
   if (norm) return op.direction() == "fwd" ? 0 : static_cast<int>(op.inputs.size()) - 1;
   const bool first = family == "add/1" || family == "multiply/1" || family == "subtract/1" ||
                      family == "scale/1" || family == "dropout/1" ||
+                     family == "penalty/1" || family == "clip_gradient/1" ||
+                     family == "clip_by_norm/1" ||
                      op.id == "broadcast_add/1.fwd" || op.id == "broadcast_multiply/1.fwd";
   return first ? 0 : -1;
 }
@@ -193,7 +195,9 @@ Program::Instance Program::make_instance() const {
     const auto& info = graph_.values[v];
     std::byte* at = address(instance, static_cast<int>(v));
     if (info.source == Graph::Source::constant && at != nullptr) {
-      std::fill_n(reinterpret_cast<float*>(at), info.info.shape.elements(), info.fill);
+      auto* to = reinterpret_cast<float*>(at);
+      std::fill_n(to, info.info.shape.elements(), info.fill);
+      std::ranges::copy(info.data, to);
     }
     if (info.source == Graph::Source::scalars) instance.scalars_ = at;
     if (info.source == Graph::Source::random) instance.random_ = at;

@@ -105,6 +105,10 @@ void Trainer::save_checkpoint(const std::filesystem::path& file) const {
       {"correct", std::to_string(s.correct)},
       {"answers", std::to_string(s.answers)},
       {"seen", std::to_string(s.seen)},
+      {"schedule", s.options.schedule.str()},
+      {"schedule_scale", exact(s.schedule.scale)},
+      {"schedule_best", exact(s.schedule.best)},
+      {"schedule_waited", std::to_string(s.schedule.waited)},
       {"sha256", content_hash(entries)},
   };
   io::write_safetensors(file, entries, metadata, io::Predecessor::keep);
@@ -127,6 +131,10 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
     throw ShapeError(file.string() + ": the checkpoint was trained with " +
                      metadata.text("optimizer") + " and seed " + metadata.text("seed") + ", not " +
                      s.options.optimizer.type + " and seed " + std::to_string(s.options.seed));
+  }
+  if (metadata.text("schedule") != s.options.schedule.str()) {
+    throw ShapeError(file.string() + ": the checkpoint was trained with the schedule " +
+                     metadata.text("schedule") + ", not " + s.options.schedule.str());
   }
   // Everything is checked before anything is changed.
   const auto targets = tensors_of(s);
@@ -156,6 +164,8 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   const double loss_sum = metadata.real("loss_sum");
   const std::int64_t correct = metadata.integer("correct"), answers = metadata.integer("answers"),
                      seen = metadata.integer("seen");
+  const ScheduleState schedule{metadata.real("schedule_scale"), metadata.real("schedule_best"),
+                               metadata.integer("schedule_waited")};
 
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (entries[i].bytes() > 0)
@@ -167,6 +177,7 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   s.correct = correct;
   s.answers = answers;
   s.seen = seen;
+  s.schedule = schedule;
 }
 
 }  // namespace soma

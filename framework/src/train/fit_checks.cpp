@@ -15,13 +15,17 @@ bool takes(const ModelInput& input, const DataColumn& column) {
 /// What one loss takes as targets of one sample, in words; empty if it takes these.
 std::string problem_with(const OutputLoss& on, const Shape& output, const DataColumn& target,
                          std::int64_t classes) {
-  if (on.loss == Loss::softmax_cross_entropy) {
+  if (on.loss.takes_classes()) {
     if (target.type != DType::i32) return "needs class labels, the data have numbers as targets";
     const Shape positions(output.dims().first(static_cast<std::size_t>(output.rank() - 1)));
     if (classes > output.back() || positions != target.sample) {
       return "gives " + output.str() + " logits, the data have " + std::to_string(classes) +
              " classes" + (target.sample.rank() == 0 ? "" : " at " + target.sample.str());
     }
+    return "";
+  }
+  const bool two_classes = target.type == DType::i32 && classes == 2;
+  if (two_classes && on.loss.is_binary() && target.sample.elements() == output.elements()) {
     return "";
   }
   if (target.type == DType::i32)

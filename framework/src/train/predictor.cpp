@@ -62,10 +62,15 @@ Graph prediction_graph(const Model& model, std::int64_t batch, bool probabilitie
   builder.enter_layer("probabilities");
   const auto outputs = model.outputs();
   for (const OutputLoss& on : model.losses()) {
-    if (on.loss != Loss::softmax_cross_entropy) continue;
+    const bool binary = on.loss.kind == Loss::Kind::binary_cross_entropy_with_logits;
+    if (!on.loss.takes_classes() && !binary) continue;
     const auto at = std::ranges::find(outputs, on.output, &ModelOutput::name) - outputs.begin();
     int& output = graph.outputs[static_cast<std::size_t>(at)];
     const Shape shape = graph.shape(output);
+    if (binary) {
+      output = builder.activation({output, shape}, "sigmoid").id;
+      continue;
+    }
     const std::int64_t classes = shape.back();
     const Value logits =
         builder.reshape({output, shape}, {classes == 0 ? 0 : shape.elements() / classes, classes});

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <iterator>
+#include <limits>
 
 #include "graph/gradients.hpp"
 #include "model/state.hpp"
@@ -47,7 +49,7 @@ Trainer::State::Compiled& Trainer::State::training_program(std::int64_t batch) {
   Graph graph = build_graph(model.state(), batch, Purpose::train);
   append_losses(graph, model, Purpose::train);
   const auto gradients = append_backward(graph);
-  append_update(graph, options.optimizer, gradients);
+  append_update(graph, options.optimizer, options.regularization, gradients);
   compiled.program = std::make_unique<Program>(std::move(graph), backend,
                                                Storage{&model.parameters(), &optimizer});
   compiled.instance = compiled.program->make_instance();
@@ -66,7 +68,10 @@ Trainer::State::Compiled& Trainer::State::evaluation_program(std::int64_t batch)
 }
 
 double Trainer::State::update(Compiled& compiled) {
-  scalars.write(progress.step + 1, compiled.instance.scalars());
+  progress.learning_rate = learning_rate(
+      options.schedule, schedule, options.optimizer.learning_rate, progress.step + 1,
+      progress.total_steps);
+  scalars.write(progress.step + 1, progress.learning_rate, compiled.instance.scalars());
   if (std::int32_t* random = compiled.instance.random()) {
     random[0] = static_cast<std::int32_t>(options.seed);
     random[1] = static_cast<std::int32_t>(options.seed >> 32);
@@ -81,29 +86,72 @@ double Trainer::State::update(Compiled& compiled) {
   return progress.loss;
 }
 
-int Trainer::State::loss_on_classes(const Graph& graph) {
-  const auto it =
-      std::ranges::find_if(graph.losses, [](const auto& l) { return l.probabilities >= 0; });
-  return it == graph.losses.end() ? -1 : static_cast<int>(it - graph.losses.begin());
+std::optional<Trainer::State::Judged> Trainer::State::judged() const {
+  const auto losses = model.losses();
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    const Loss& loss = losses[i].loss;
+    if (loss.takes_classes() || loss.is_binary()) return Judged{i, loss};
+  }
+  return std::nullopt;
 }
 
-void Trainer::State::read_answers(const Compiled& compiled, std::vector<std::int32_t>& to) {
+void Trainer::State::read_labels(const Compiled& compiled, const Judged& judged,
+                                 std::vector<std::int32_t>& to) {
   const Graph& graph = compiled.program->graph();
-  const auto loss = static_cast<std::size_t>(loss_on_classes(graph));
-  const Shape& shape = graph.shape(graph.losses[loss].probabilities);
-  const float* p = compiled.instance.probabilities(loss);
-  const auto classes = static_cast<std::size_t>(shape[1]);
-  to.resize(static_cast<std::size_t>(shape[0]));
-  for (std::size_t i = 0; i < to.size(); ++i) to[i] = argmax({p + i * classes, classes});
+  const std::byte* targets = compiled.instance.targets(judged.number);
+  to.resize(
+      static_cast<std::size_t>(graph.shape(graph.losses[judged.number].targets).elements()));
+  if (judged.loss.takes_classes()) {
+    constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::min();
+    const std::int64_t ignored = judged.loss.options.integer("ignore_index", kNone);
+    std::ranges::copy_n(reinterpret_cast<const std::int32_t*>(targets), std::ssize(to),
+                        to.begin());
+    for (std::int32_t& label : to) label = label == ignored || label < 0 ? -1 : label;
+    return;
+  }
+  const float middle = judged.loss.kind == Loss::Kind::hinge ? 0.0f : 0.5f;
+  const std::span numbers(reinterpret_cast<const float*>(targets), to.size());
+  std::ranges::transform(numbers, to.begin(), [&](float t) { return t > middle ? 1 : 0; });
+}
+
+void Trainer::State::read_answers(const Compiled& compiled, const Judged& judged,
+                                  std::vector<std::int32_t>& to) {
+  const Graph& graph = compiled.program->graph();
+  const Graph::LossInfo& loss = graph.losses[judged.number];
+  if (judged.loss.takes_classes()) {
+    const Shape& shape = graph.shape(loss.probabilities);
+    const float* p = compiled.instance.probabilities(judged.number);
+    const auto classes = static_cast<std::size_t>(shape[1]);
+    to.resize(static_cast<std::size_t>(shape[0]));
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = argmax({p + i * classes, classes});
+    return;
+  }
+  const auto output = static_cast<std::size_t>(loss.output);
+  to.resize(static_cast<std::size_t>(graph.shape(graph.outputs[output]).elements()));
+  const std::span numbers(compiled.instance.output(output), to.size());
+  std::ranges::transform(numbers, to.begin(), [](float y) { return y > 0 ? 1 : 0; });
 }
 
 void Trainer::State::load_batch(const Compiled& compiled, const Dataset& data,
                                 std::span<const std::int64_t> rows) const {
+  const Graph& graph = compiled.program->graph();
   for (std::size_t i = 0; i < data.inputs().size(); ++i) {
     data.gather_input(i, rows, compiled.instance.input(i));
   }
   for (std::size_t i = 0; i < data.targets().size(); ++i) {
-    data.gather_target(i, rows, compiled.instance.targets(i));
+    std::byte* to = compiled.instance.targets(i);
+    data.gather_target(i, rows, to);
+    const TensorInfo& wanted =
+        graph.values[static_cast<std::size_t>(graph.losses[i].targets)].info;
+    if (data.targets()[i].type != DType::i32 || wanted.dtype != DType::f32) continue;
+    // Classes 0 and 1, in place: both types have four bytes.
+    const float first = model.losses()[i].loss.kind == Loss::Kind::hinge ? -1.0f : 0.0f;
+    for (std::int64_t e = 0; e < wanted.shape.elements(); ++e, to += sizeof(float)) {
+      std::int32_t label;
+      std::memcpy(&label, to, sizeof label);
+      const float number = label == 0 ? first : 1.0f;
+      std::memcpy(to, &number, sizeof number);
+    }
   }
 }
 
@@ -126,6 +174,7 @@ Progress Trainer::fit(const Dataset& train, const FitOptions& options) {
   at.steps_per_epoch = (n + batch - 1) / batch;
   at.total_steps = options.steps > 0 ? options.steps : options.epochs * at.steps_per_epoch;
 
+  const auto judged = s.judged();
   std::vector<std::int32_t> labels, answers;
   while (at.step < at.total_steps) {
     const auto order = epoch_order(n, s.options.seed, at.epoch);
@@ -135,19 +184,11 @@ Progress Trainer::fit(const Dataset& train, const FitOptions& options) {
       const std::span picked(order.data() + first, static_cast<std::size_t>(rows));
       State::Compiled& compiled = s.training_program(rows);
       s.load_batch(compiled, train, picked);
-      const Graph& graph = compiled.program->graph();
-      const int on_classes = State::loss_on_classes(graph);
-      if (on_classes >= 0) {
-        // The plan may reuse the targets' memory, so the labels are kept for counting.
-        const auto loss = static_cast<std::size_t>(on_classes);
-        const auto* targets =
-            reinterpret_cast<const std::int32_t*>(compiled.instance.targets(loss));
-        labels.assign(targets, targets + graph.shape(graph.losses[loss].targets).elements());
-      }
+      if (judged) State::read_labels(compiled, *judged, labels);
       const double loss = s.update(compiled);
       s.loss_sum += loss * static_cast<double>(rows);
-      if (on_classes >= 0) {
-        State::read_answers(compiled, answers);
+      if (judged) {
+        State::read_answers(compiled, *judged, answers);
         for (std::size_t i = 0; i < labels.size(); ++i) {
           s.correct += labels[i] >= 0 && answers[i] == labels[i];
           s.answers += labels[i] >= 0;
@@ -165,6 +206,8 @@ Progress Trainer::fit(const Dataset& train, const FitOptions& options) {
     if (at.step_in_epoch < at.steps_per_epoch) break;
     Evaluation evaluation;
     if (options.validation != nullptr) evaluation = evaluate(*options.validation);
+    observe(s.options.schedule, s.schedule,
+            options.validation != nullptr ? evaluation.loss : at.mean_loss);
     Progress finished = at;
     // The position moves on first, so that a checkpoint written by the callback starts the next
     // epoch.
@@ -183,6 +226,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::int64_t batch) {
   State& s = *state_;
   require_fit(s.model, data);
   Evaluation result;
+  const auto judged = s.judged();
   std::vector<std::int64_t> rows;
   std::vector<std::int32_t> labels, answers;
   double loss_sum = 0;
@@ -193,23 +237,21 @@ Evaluation Trainer::evaluate(const Dataset& data, std::int64_t batch) {
     for (std::int64_t i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = first + i;
     State::Compiled& compiled = s.evaluation_program(count);
     s.load_batch(compiled, data, rows);
+    if (judged) State::read_labels(compiled, *judged, labels);
     compiled.program->refresh_packs(s.threads);
     compiled.program->run(compiled.instance, s.threads);
     loss_sum += static_cast<double>(compiled.instance.loss()) * static_cast<double>(count);
-    const Graph& graph = compiled.program->graph();
-    const int on_classes = State::loss_on_classes(graph);
-    if (on_classes < 0) continue;
-    const auto loss = static_cast<std::size_t>(on_classes);
-    const std::int64_t classes = graph.shape(graph.losses[loss].probabilities)[1];
-    State::read_answers(compiled, answers);
-    labels.resize(answers.size());
-    data.gather_target(loss, rows, reinterpret_cast<std::byte*>(labels.data()));
-    result.confusion.resize(static_cast<std::size_t>(classes * classes));
+    if (!judged) continue;
+    State::read_answers(compiled, *judged, answers);
+    const bool confuses = data.targets()[judged->number].type == DType::i32;
+    const std::int64_t classes = judged->loss.takes_classes() ? compiled.program->graph().shape(
+        compiled.program->graph().losses[judged->number].probabilities)[1] : 2;
+    if (confuses) result.confusion.resize(static_cast<std::size_t>(classes * classes));
     for (std::size_t i = 0; i < labels.size(); ++i) {
       if (labels[i] < 0) continue;
       ++counted;
       right += answers[i] == labels[i];
-      ++result.confusion[static_cast<std::size_t>(labels[i] * classes + answers[i])];
+      if (confuses) ++result.confusion[static_cast<std::size_t>(labels[i] * classes + answers[i])];
     }
   }
   result.samples = data.size();

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "graph/gradients.hpp"
 #include "program/program.hpp"
@@ -26,6 +27,7 @@ struct Trainer::State {
   // Running sums of the epoch under way, for mean_loss and accuracy.
   double loss_sum = 0;
   std::int64_t correct = 0, answers = 0, seen = 0;
+  ScheduleState schedule;
   std::map<std::int64_t, Compiled> training, evaluation;  // by batch size
 
   State(Model& m, Backend b, TrainerOptions o);
@@ -33,15 +35,25 @@ struct Trainer::State {
   Compiled& evaluation_program(std::int64_t batch);
   /// Runs one update on what is in the program's inputs and targets. Returns the loss.
   double update(Compiled& compiled);
-  /// The number of the first loss on classes; -1 if there is none.
-  static int loss_on_classes(const Graph& graph);
-  /// Of the first loss on classes: the class that each position of the last run got.
-  static void read_answers(const Compiled& compiled, std::vector<std::int32_t>& to);
+  /// The loss whose answers are counted: the first on classes or signs.
+  struct Judged {
+    std::size_t number = 0;  ///< among the model's losses
+    Loss loss;
+  };
+  std::optional<Judged> judged() const;
+  /// What the loaded batch should answer: classes, for signs 0 and 1, -1 for none. To be read before
+  /// the run, which may reuse the targets' memory.
+  static void read_labels(const Compiled& compiled, const Judged& judged,
+                          std::vector<std::int32_t>& to);
+  /// What the last run answered, alike.
+  static void read_answers(const Compiled& compiled, const Judged& judged,
+                           std::vector<std::int32_t>& to);
   /// The samples in a batch given by hand; throws ShapeError if there is no whole number of them.
   std::int64_t batch_of(std::span<const TensorView> inputs) const;
   /// Throws ShapeError unless the views are those that a step of `graph` takes.
   void check_step(const Graph& graph, std::span<const TensorView> inputs,
                   std::span<const TensorView> targets) const;
+  /// Copies a batch into the program's inputs and targets; classes for a loss on signs as numbers.
   void load_batch(const Compiled& compiled, const Dataset& data,
                   std::span<const std::int64_t> rows) const;
 };

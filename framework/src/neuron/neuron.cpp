@@ -75,7 +75,13 @@ Neuron Neuron::drawn(std::int64_t inputs, std::string activation, std::uint64_t 
                      const std::string& path) {
   if (inputs < 1) throw ShapeError("neuron: expected one input or more");
   std::vector<float> weights(static_cast<std::size_t>(inputs));
-  draw(weights, resolved(Init::automatic, activation), inputs, 1, seed, path);
+  Graph::ParameterInfo parameter;
+  parameter.name = path;
+  parameter.shape = {1, inputs};
+  parameter.init = resolved(Init::automatic, activation);
+  parameter.fan_in = inputs;
+  parameter.fan_out = 1;
+  draw(weights, parameter, seed);
   return {std::move(weights), 0, std::move(activation)};
 }
 

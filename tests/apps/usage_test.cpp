@@ -62,7 +62,7 @@ const ErrorCase kErrors[] = {
     {"unknown_optimizer",
      {"train", "lenet5", "--data", "glyphs", "--optimizer", "adma"},
      2,
-     {"sgd, momentum, adam", "'adma'"}},
+     {"sgd, momentum, adagrad", "'adma'"}},
     {"unknown_numerics",
      {"train", "lenet5", "--data", "glyphs", "--numerics", "exakt"},
      2,

@@ -11,52 +11,30 @@
 #include "neuron/samples.hpp"
 #include "soma/error.hpp"
 #include "soma/plugins.hpp"
-#include "soma/sdk/math/functions.hpp"
+#include "soma/sdk/activation_functions.hpp"
 
 namespace soma {
 namespace {
 
-/// An activation on host memory, with the bits of its op.
-struct HostActivation {
-  std::string_view name;
-  float (*f)(float z);
-  float (*gradient)(float z, float grad_y);
-};
-
-constexpr HostActivation kActivations[] = {
-    {"relu", [](float z) { return math::relu(z); },
-     [](float z, float g) { return z > 0 ? g : 0.0f; }},
-    {"sigmoid", [](float z) { return math::sigmoid(z); },
-     [](float z, float g) { return math::sigmoid_derivative(z) * g; }},
-    {"tanh", [](float z) { return math::tanh(z); },
-     [](float z, float g) { return math::tanh_derivative(z) * g; }},
-};
-
 using Forward = void (*)(const float*, float*, std::int64_t);
 using Backward = void (*)(const float*, const float*, float*, std::int64_t);
 
-template <std::size_t row>
-void forward_of(const float* z, float* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = kActivations[row].f(z[i]);
-}
-template <std::size_t row>
-void backward_of(const float* z, const float* grad_y, float* grad_z, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) grad_z[i] = kActivations[row].gradient(z[i], grad_y[i]);
-}
-
-template <std::size_t... rows>
-std::pair<Forward, Backward> find_built_in(std::string_view name, std::index_sequence<rows...>) {
-  std::pair<Forward, Backward> found{};
-  ((kActivations[rows].name == name ? void(found = {&forward_of<rows>, &backward_of<rows>})
-                                    : void()),
-   ...);
-  return found;
-}
-
+/// Forward and backward of an activation on host memory, with the bits of its op.
 std::pair<Forward, Backward> find_activation(const std::string& name) {
-  if (name.empty()) return {};
-  const auto built_in = find_built_in(name, std::make_index_sequence<std::size(kActivations)>());
-  if (built_in.first != nullptr) return built_in;
+  if (ops::is_identity(name)) return {};
+  if (ops::find_activation(name) != nullptr) {
+    return sdk::visit_activation(name, [](auto function) -> std::pair<Forward, Backward> {
+      using Function = decltype(function);
+      return {[](const float* z, float* y, std::int64_t n) {
+                math::transform(z, y, n, [](auto v) { return Function{}.f(v); });
+              },
+              [](const float* z, const float* grad_y, float* grad_z, std::int64_t n) {
+                math::transform(z, grad_y, grad_z, n, [](auto v, auto g) {
+                  return math::activation_gradient(Function{}, v, g);
+                });
+              }};
+    });
+  }
   if (const soma_activation* plugin = find_activation_plugin(name)) {
     return {plugin->forward_f32, plugin->backward_f32};
   }

@@ -29,8 +29,8 @@ struct NeuronGradients {
 /// ShapeError.
 class SOMA_API Neuron {
  public:
-  /// `activation`: "" (the identity), "relu", "sigmoid", "tanh" or one that a plugin brings.
-  /// Throws ShapeError for another name and for a neuron without weights.
+  /// `activation`: "" (the identity), a name of GraphBuilder::activation or one that a plugin
+  /// brings. Throws ShapeError for another name and for a neuron without weights.
   Neuron(std::vector<float> weights, float bias, std::string activation = "");
   /// Weights as those of parameter `path` of a Dense layer of one unit with that seed; bias 0.
   static Neuron drawn(std::int64_t inputs, std::string activation, std::uint64_t seed,

@@ -4,8 +4,9 @@
 
 /// The activations as types, each function stated once: f(x) is the value, derivative(x) the
 /// derivative, from x and not from a rounded value. T is F32, F32x8, F32x16 or F64. Parameters are
-/// float32 numbers, also where T is F64. What is not said follows from the formula; NaN in is NaN
-/// out of f. Corners are stated in soma/sdk/ops/activation.hpp.
+/// float32 numbers, also where T is F64; those of a default-constructed type belong to the name
+/// that model files use (ops::kNamedActivations). What is not said follows from the formula; NaN in
+/// is NaN out of f. Corners are stated in soma/sdk/ops/activation.hpp.
 ///
 /// A type with kGated has a derivative that is 0 on purpose on whole ranges; there the gradient is
 /// +0 whatever flows back. A type with gradient(x, grad_y) avoids an overflow of the derivative

@@ -39,12 +39,30 @@ Model lenet5() {
   return net;
 }
 
+/// Predicts the next character of 65 from up to 64: four causal blocks, the output tied to the
+/// embedding; 804,096 parameters. After Radford et al., "Language models are unsupervised multitask
+/// learners" (2019), at the size and without the biases of Karpathy's nanoGPT.
+Model char_gpt() {
+  constexpr std::int64_t kCharacters = 65, kContext = 64, kWidth = 128;
+  Model net({kContext}, "char-gpt", DType::i32);
+  net.add(Embedding{.vocab = kCharacters, .units = kWidth}, "embedding");
+  net.add(PositionalEncoding{.kind = "learned"}, "position");
+  for (const char* name : {"block1", "block2", "block3", "block4"}) {
+    net.add(TransformerDecoderBlock{.heads = 4, .bias = false}, name);
+  }
+  net.add(LayerNorm{.bias = false}, "norm");
+  net.add(Dense{.units = kCharacters, .bias = false, .last_axis = true}, "logits");
+  net.tie("logits.weight", "embedding.weight");
+  return net;
+}
+
 struct Builtin {
   std::string_view name;
   Model (*make)();
 };
 
-constexpr Builtin kBuiltins[] = {{"perceptron", perceptron}, {"mlp", mlp}, {"lenet5", lenet5}};
+constexpr Builtin kBuiltins[] = {
+    {"perceptron", perceptron}, {"mlp", mlp}, {"lenet5", lenet5}, {"char-gpt", char_gpt}};
 
 }  // namespace
 

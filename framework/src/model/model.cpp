@@ -6,6 +6,7 @@
 #include "graph/gradients.hpp"
 #include "model/state.hpp"
 #include "soma/error.hpp"
+#include "soma/sdk/ops/attention.hpp"
 
 namespace soma {
 namespace {
@@ -276,6 +277,11 @@ std::vector<Model::LayerView> Model::layers() const {
       // Every gate of every step sums over the units.
       views[static_cast<std::size_t>(node.layer)].macs +=
           node.op.in(0).elements() * node.op.in(1).elements_from(1);
+    } else if (family == "attention/1") {
+      // Each pair of positions has a score and a share of a value.
+      const auto l = ops::Attention::layout(node.op);
+      views[static_cast<std::size_t>(node.layer)].macs +=
+          l.batch * l.heads * l.queries * l.keys * (l.key_width + l.value_width);
     }
   }
   return views;

@@ -168,6 +168,30 @@ TEST(TransformerDecoder, DoesNotLookAhead) {
   }
 }
 
+TEST(CharGpt, HasTheStatedSizeAndOneHashOnEveryBackend) {
+  EXPECT_EQ(Model::named("char-gpt").parameter_count(), 804'096);
+  const PhiloxStream stream(8, "text");
+  std::vector<std::int32_t> text;
+  for (std::uint32_t i = 0; i < 2 * 65; ++i) {
+    text.push_back(static_cast<std::int32_t>(stream.bits(0, i) % 65));
+  }
+  std::vector<std::int32_t> inputs, labels;
+  for (const std::size_t start : {0, 65}) {
+    const auto from = text.begin() + static_cast<std::ptrdiff_t>(start);
+    inputs.insert(inputs.end(), from, from + 64);
+    labels.insert(labels.end(), from + 1, from + 65);
+  }
+  std::string expected;
+  for (const std::string& name : backend_names()) {
+    Model net = Model::named("char-gpt");
+    Trainer trainer(net, exact(name),
+                    {.optimizer = Adam{.learning_rate = 1e-3}, .seed = 1, .threads = 2});
+    for (int step = 0; step < 3; ++step) trainer.step(inputs, labels);
+    if (expected.empty()) expected = net.weights_sha256();
+    EXPECT_EQ(net.weights_sha256(), expected) << name;
+  }
+}
+
 TEST(Transformer, ParametersAreNamedAndShapedAsStated) {
   Model net = decoder({.heads = 2});
   net.initialize(1);

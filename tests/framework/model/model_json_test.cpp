@@ -42,15 +42,22 @@ TEST(ModelJson, FillsInWhatIsLeftOut) {
 }
 
 TEST(ModelJson, HoldsTheBuiltInModels) {
-  const std::pair<const char*, std::int64_t> parameters[] = {
-      {"perceptron", 7850}, {"mlp", 535'818}, {"lenet5", 1'663'370}};
+  const soma::Shape digit{28, 28, 1}, classes{10};
+  const struct {
+    const char* name;
+    std::int64_t parameters;
+    soma::Shape input, output;
+  } models[] = {{"perceptron", 7850, digit, classes},
+                {"mlp", 535'818, digit, classes},
+                {"lenet5", 1'663'370, digit, classes},
+                {"char-gpt", 804'096, {64}, {64, 65}}};
   std::vector<std::string> names;
-  for (const auto& [name, count] : parameters) {
+  for (const auto& [name, parameters, input, output] : models) {
     const Model model = Model::named(name);
     EXPECT_EQ(model.name(), name);
-    EXPECT_EQ(model.parameter_count(), count);
-    EXPECT_EQ(model.input_shape(), (soma::Shape{28, 28, 1}));
-    EXPECT_EQ(model.output_shape(), soma::Shape{10});
+    EXPECT_EQ(model.parameter_count(), parameters);
+    EXPECT_EQ(model.input_shape(), input);
+    EXPECT_EQ(model.output_shape(), output);
     EXPECT_EQ(Model::from_json(model.to_json()).to_json(), model.to_json());
     names.emplace_back(name);
   }
@@ -176,10 +183,9 @@ TEST(ModelJson, IsReadFromAFile) {
 }
 
 TEST(ModelJsonErrors, ListTheModelsThereAre) {
-  EXPECT_EQ(
-      message_of<FormatError>([] { Model::named("lenet"); }),
-      "model 'lenet': expected perceptron, mlp, lenet5, or a JSON file, found no file of that "
-      "name");
+  EXPECT_EQ(message_of<FormatError>([] { Model::named("lenet"); }),
+            "model 'lenet': expected perceptron, mlp, lenet5, char-gpt, or a JSON file, found no "
+            "file of that name");
   const TemporaryFolder folder;
   EXPECT_EQ(message_of<FormatError>([&] { Model::named(folder.path().string()); }),
             "cannot read the model " + folder.path().string());

@@ -8,11 +8,10 @@
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
 constexpr std::int64_t kGrain = 8192;  // 32 KiB of each operand
 constexpr int kMostScalars = 3;
 
-// An optimizer's step takes eight weights, their gradients, the scalars and their state to the new
+// An optimizer's step takes some weights, their gradients, the scalars and their state to the new
 // weights, with the state updated; kStates is the most tensors of state that it keeps.
 
 /// weight_decay added to the gradient.
@@ -163,21 +162,13 @@ class StepKernel final : public CanonicalKernel {
     parallel().run(exec.threads(), n_, kGrain, [&](std::int64_t begin, std::int64_t end) {
       const Optimizer optimizer = optimizer_;  // here, so that its constants stay in registers
       Lanes state[Optimizer::kStates];
-      std::int64_t i = begin;
-      for (; i + Lanes::kLanes <= end; i += Lanes::kLanes) {
-        for (int s = 0; s < states_; ++s) state[s] = Lanes::load(old_state[s] + i);
+      for_lanes(begin, end, [&](std::int64_t i, auto place) {
+        for (int s = 0; s < states_; ++s) state[s] = place.load(old_state[s] + i);
         const Lanes w =
-            optimizer.step(Lanes::load(weight + i), Lanes::load(grad + i), scalars, state);
-        for (int s = 0; s < states_; ++s) state[s].store(new_state[s] + i);
-        w.store(new_weight + i);
-      }
-      if (i == end) return;
-      const std::int64_t left = end - i;
-      for (int s = 0; s < states_; ++s) state[s] = Lanes::load_partial(old_state[s] + i, left);
-      const Lanes w = optimizer.step(Lanes::load_partial(weight + i, left),
-                                     Lanes::load_partial(grad + i, left), scalars, state);
-      for (int s = 0; s < states_; ++s) state[s].store_partial(new_state[s] + i, left);
-      w.store_partial(new_weight + i, left);
+            optimizer.step(place.load(weight + i), place.load(grad + i), scalars, state);
+        for (int s = 0; s < states_; ++s) place.store(state[s], new_state[s] + i);
+        place.store(w, new_weight + i);
+      });
     });
   }
 

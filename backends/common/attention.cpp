@@ -5,10 +5,10 @@
 #include "banded_product.hpp"
 #include "copy.hpp"
 #include "kernel_base.hpp"
+#include "lanes.hpp"
 #include "reductions.hpp"
 #include "schedule.hpp"
 #include "softmax.hpp"
-#include "soma/sdk/math/lanes.hpp"
 
 namespace soma::common {
 namespace {
@@ -17,7 +17,6 @@ namespace {
 // rows of one head, queries or keys; no sum is ever cut.
 
 using Layout = ops::Attention::Layout;
-using Lanes = math::F32x8;
 
 /// Scores of a piece that fit behind the left operand in a thread's scratch.
 constexpr std::int64_t kScoreScratch = kRowScratch - BandedProduct::kLeftScratch;

@@ -4,16 +4,15 @@
 
 #include "copy.hpp"
 #include "kernel_base.hpp"
+#include "lanes.hpp"
 #include "reductions.hpp"
-#include "soma/sdk/math/lanes.hpp"
 #include "soma/sdk/ops/axis_reduction.hpp"
 
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
-constexpr std::int64_t kGrain = 16384;  // elements, 64 KiB
-constexpr std::int64_t kColumns = 32;   // that a task takes through the reduced axis
+constexpr std::int64_t kGrain = 16384;         // elements, 64 KiB
+constexpr std::int64_t kColumns = 4 * kLanes;  // that a task takes through the reduced axis
 
 std::int64_t grain_of(std::int64_t size) {
   return std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, size));
@@ -24,25 +23,17 @@ std::int64_t blocks_of(const ops::AxisView& view) {
   return (view.reduced + block_of(view) - 1) / block_of(view);
 }
 
-Lanes load(const float* p, std::int64_t left) {
-  if (left >= Lanes::kLanes) return Lanes::load(p);
-  return left > 0 ? Lanes::load_partial(p, left) : Lanes(0);
-}
-void store(Lanes v, float* p, std::int64_t left) {
-  if (left > 0) left >= Lanes::kLanes ? v.store(p) : v.store_partial(p, left);
-}
-
 // sums[c] over `rows` rows of products for `cols` <= kColumns columns.
 void product_block(const float* x, const float* by, std::int64_t stride, std::int64_t rows,
                    std::int64_t cols, float* sums) {
   Lanes sum[4] = {Lanes(0), Lanes(0), Lanes(0), Lanes(0)};
   for (std::int64_t m = 0; m < rows; ++m, x += stride, by += stride) {
     for (int j = 0; j < 4; ++j) {
-      const std::int64_t left = cols - 8 * j;
-      sum[j] = sum[j] + load(x + 8 * j, left) * load(by + 8 * j, left);
+      const std::int64_t left = cols - kLanes * j;
+      sum[j] = sum[j] + load_lanes(x + kLanes * j, left) * load_lanes(by + kLanes * j, left);
     }
   }
-  for (int j = 0; j < 4; ++j) store(sum[j], sums + 8 * j, cols - 8 * j);
+  for (int j = 0; j < 4; ++j) store_lanes(sum[j], sums + kLanes * j, cols - kLanes * j);
 }
 
 // The sums of all blocks, to partial[o, block, i].
@@ -130,7 +121,7 @@ class SumBackwardKernel final : public CanonicalKernel {
 struct Best {
   Lanes value, at;  // `at` holds the bits of an int32
 
-  void see(Lanes next, math::I32x8 index) {
+  void see(Lanes next, Lanes::Int index) {
     // Larger, or the first NaN.
     const auto better = value < next || (next != next && value == value);
     value = select(better, next, value);
@@ -155,20 +146,28 @@ struct BestOne {
   }
 };
 
+Lanes::Int first_indices() {
+  float lane[kLanes];
+  for (std::int64_t i = 0; i < kLanes; ++i) {
+    lane[i] = std::bit_cast<float>(static_cast<std::int32_t>(i));
+  }
+  return bits(Lanes::load(lane));
+}
+
 BestOne best_of_row(const float* x, std::int64_t n) {
   BestOne best{x[0], 0};
   std::int64_t i = 0;
-  if (n >= Lanes::kLanes) {
-    math::I32x8 index(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  if (n >= kLanes) {
+    Lanes::Int index = first_indices();
     Best lanes{Lanes::load(x), Lanes::from_bits(index)};
-    for (i = Lanes::kLanes; i + Lanes::kLanes <= n; i += Lanes::kLanes) {
-      index = index + math::I32x8(Lanes::kLanes);
+    for (i = kLanes; i + kLanes <= n; i += kLanes) {
+      index = index + Lanes::Int(static_cast<std::int32_t>(kLanes));
       lanes.see(Lanes::load(x + i), index);
     }
-    float value[8], at[8];
+    float value[kLanes], at[kLanes];
     lanes.value.store(value);
     lanes.at.store(at);
-    for (int lane = 0; lane < Lanes::kLanes; ++lane) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
       best.join({value[lane], std::bit_cast<std::int32_t>(at[lane])});
     }
   }
@@ -214,15 +213,16 @@ class MaxKernel final : public CanonicalKernel {
   }
   void columns(const float* x, std::int64_t cols, float* y, float* argmax) const {
     Best best[4];
-    for (int j = 0; j < 4; ++j) best[j] = {load(x + 8 * j, cols - 8 * j), Lanes(0)};
+    for (int j = 0; j < 4; ++j) best[j] = {load_lanes(x + kLanes * j, cols - kLanes * j), Lanes(0)};
     for (std::int64_t r = 1; r < view_.reduced; ++r) {
       const float* row = x + r * view_.inner;
-      const math::I32x8 index(static_cast<std::int32_t>(r));
-      for (int j = 0; j < 4; ++j) best[j].see(load(row + 8 * j, cols - 8 * j), index);
+      const Lanes::Int index(static_cast<std::int32_t>(r));
+      for (int j = 0; j < 4; ++j)
+        best[j].see(load_lanes(row + kLanes * j, cols - kLanes * j), index);
     }
     for (int j = 0; j < 4; ++j) {
-      store(best[j].value, y + 8 * j, cols - 8 * j);
-      if (argmax != nullptr) store(best[j].at, argmax + 8 * j, cols - 8 * j);
+      store_lanes(best[j].value, y + kLanes * j, cols - kLanes * j);
+      if (argmax != nullptr) store_lanes(best[j].at, argmax + kLanes * j, cols - kLanes * j);
     }
   }
 

@@ -7,9 +7,9 @@
 #include "conv2d_skipping.hpp"
 #include "epilogue.hpp"
 #include "kernel_base.hpp"
+#include "lanes.hpp"
 #include "matrix_source.hpp"
 #include "schedule.hpp"
-#include "soma/sdk/math/lanes.hpp"
 
 namespace soma::common {
 namespace {
@@ -41,11 +41,10 @@ class DataWeights final : public ColumnSource {
 };
 
 bool all_finite(const float* x, std::int64_t n) {
-  using Lanes = math::F32x8;
   // x * 0 is NaN for an Inf or a NaN, which then stays in the sum.
   Lanes seen(0), zero(0);
   std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8) seen = fma(Lanes::load(x + i), zero, seen);
+  for (; i + kLanes <= n; i += kLanes) seen = fma(Lanes::load(x + i), zero, seen);
   if (i < n) seen = fma(Lanes::load_partial(x + i, n - i), zero, seen);
   return !any(seen != seen);
 }

@@ -9,9 +9,7 @@
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
-
-// A loss says what eight elements cost (item) and the slope of that, from prediction p and target
+// A loss says what some elements cost (item) and the slope of that, from prediction p and target
 // t, what the sum is divided by (n and N of the header), and how many blocks of 4096 elements are
 // worth a thread.
 
@@ -143,11 +141,10 @@ class Forward final : public CanonicalKernel {
     exec.output<float>(0)[0] = total;
   }
   float sum(const float* prediction, const float* target, std::int64_t n, float* items) const {
-    return lane_sum(n, [&](std::int64_t i, std::int64_t left) {
-      if (left <= 0) return Lanes(0);
-      const Lanes item = loss_.item(load_lanes(prediction + i, left), load_lanes(target + i, left));
-      if (items != nullptr) left >= 8 ? item.store(items + i) : item.store_partial(items + i, left);
-      return first_lanes(item, left);
+    return lane_sum(n, [&](std::int64_t i, auto place) {
+      const Lanes item = loss_.item(place.load(prediction + i), place.load(target + i));
+      if (items != nullptr) place.store(item, items + i);
+      return item;
     });
   }
 

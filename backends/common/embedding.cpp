@@ -5,12 +5,11 @@
 
 #include "copy.hpp"
 #include "kernel_base.hpp"
-#include "soma/sdk/math/lanes.hpp"
+#include "lanes.hpp"
 
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
 constexpr std::int64_t kGrain = 16384;  // elements, 64 KiB
 
 std::int64_t rows_of_grain(std::int64_t width) {

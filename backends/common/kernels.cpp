@@ -6,40 +6,18 @@
 #include "kernel_base.hpp"
 
 namespace soma::common {
+
+// In table.cpp, compiled for each instruction set.
+std::span<const Entry> canonical_table_avx2();
+std::span<const Entry> canonical_table_avx512();
+
 namespace {
 
-const std::vector<Entry>& entries() {
-  static const std::vector<Entry> all = [] {
-    std::vector<Entry> list;
-    for (const auto& family : {linear_kernels(),
-                               matmul_kernels(),
-                               conv2d_kernels(),
-                               conv2d_weights_kernels(),
-                               pool2d_kernels(),
-                               pointwise_kernels(),
-                               activation_kernels(),
-                               prelu_kernels(),
-                               softmax_kernels(),
-                               loss_kernels(),
-                               elementwise_loss_kernels(),
-                               optimizer_kernels(),
-                               adaptive_optimizer_kernels(),
-                               regularization_kernels(),
-                               arithmetic_kernels(),
-                               axis_reduction_kernels(),
-                               arrangement_kernels(),
-                               permute_kernels(),
-                               upsample2d_kernels(),
-                               embedding_kernels(),
-                               dropout_kernels(),
-                               normalization_kernels(),
-                               recurrent_kernels(),
-                               attention_kernels()}) {
-      list.insert(list.end(), family.begin(), family.end());
-    }
-    return list;
-  }();
-  return all;
+std::span<const Entry> entries() {
+  static const auto chosen = micro_kernels().isa == std::string_view("avx512")
+                                 ? canonical_table_avx512()
+                                 : canonical_table_avx2();
+  return chosen;
 }
 
 }  // namespace

@@ -12,14 +12,12 @@
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
-
 // Sum over i in [0, n) of term(i), one float at a time, in canonical order.
 template <class Term>
 float gathered_sum(std::int64_t n, Term term) {
-  return lane_sum(n, [&](std::int64_t i, std::int64_t left) {
-    float lane[8] = {};
-    for (std::int64_t j = 0; j < std::min<std::int64_t>(8, left); ++j) lane[j] = term(i + j);
+  return lane_sum(n, [&](std::int64_t i, auto) {
+    float lane[kLanes] = {};
+    for (std::int64_t j = 0; j < std::min(kLanes, n - i); ++j) lane[j] = term(i + j);
     return Lanes::load(lane);
   });
 }
@@ -111,10 +109,9 @@ class CrossEntropyForward final : public CrossEntropy {
     const float nll = z - (x[y] - most);
     const float of_target = w == nullptr ? nll : w[y] * nll;
     if (!smooths()) return of_target;
-    const float of_all = lane_sum(classes_, [&](std::int64_t c, std::int64_t left) {
-      const Lanes of_class = Lanes(z) - (load_lanes(x + c, left) - Lanes(most));
-      if (w == nullptr) return first_lanes(of_class, left);
-      return first_lanes(of_class * load_lanes(w + c, left), left);
+    const float of_all = lane_sum(classes_, [&](std::int64_t c, auto place) {
+      const Lanes of_class = Lanes(z) - (place.load(x + c) - Lanes(most));
+      return w == nullptr ? of_class : Lanes(of_class * place.load(w + c));
     });
     return keep_ * of_target + share_ * of_all;
   }

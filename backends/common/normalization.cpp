@@ -1,4 +1,5 @@
-#include "joint_sums.hpp"
+#include "copy.hpp"
+#include "lane_sums.hpp"
 #include "row_norm.hpp"
 #include "soma/sdk/ops/batch_norm.hpp"
 #include "soma/sdk/ops/group_norm.hpp"
@@ -73,7 +74,7 @@ class Grouped : public CanonicalKernel {
         }
         const std::int64_t end_row = std::min((block + 1) * kRowBlock, S);
         // One register-wide chunk of columns reads its rows in one go.
-        const std::int64_t step = last - first <= 32 ? kRowBlock : kTileRows;
+        const std::int64_t step = last - first <= 4 * kLanes ? kRowBlock : kTileRows;
         for (std::int64_t row = block * kRowBlock; row < end_row; row += step) {
           add_rows<K>(row, std::min(row + step, end_row), first, last, sums, term);
         }
@@ -81,7 +82,7 @@ class Grouped : public CanonicalKernel {
     });
   }
 
-  // step(row * C, c, place) for all elements of a sample, eight at a time.
+  // step(row * C, c, place) for all elements of a sample, kLanes at a time.
   template <class Step>
   void for_each_element(int threads, Step&& step) const {
     split(threads, S, C, [&](std::int64_t begin, std::int64_t end) {

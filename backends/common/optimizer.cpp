@@ -1,25 +1,12 @@
 #include "soma/sdk/ops/optimizer.hpp"
 
 #include "kernel_base.hpp"
-#include "soma/sdk/math/lanes.hpp"
+#include "lanes.hpp"
 
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
 constexpr std::int64_t kGrain = 8192;  // 32 KiB of each operand
-
-// Runs step(i, left) for eight elements at a time, left >= 1 of them real, over [begin, end).
-template <class Step>
-void for_lanes(std::int64_t begin, std::int64_t end, Step step) {
-  for (std::int64_t i = begin; i < end; i += Lanes::kLanes) step(i, end - i);
-}
-Lanes load(const float* p, std::int64_t left) {
-  return left >= Lanes::kLanes ? Lanes::load(p) : Lanes::load_partial(p, left);
-}
-void store(Lanes v, float* p, std::int64_t left) {
-  left >= Lanes::kLanes ? v.store(p) : v.store_partial(p, left);
-}
 
 class SgdKernel final : public CanonicalKernel {
  public:
@@ -37,16 +24,16 @@ class SgdKernel final : public CanonicalKernel {
     const Lanes minus_rate(-exec.input<float>(2)[0]);
     const Lanes momentum(sgd_.momentum), decay(sgd_.weight_decay);
     parallel().run(exec.threads(), n_, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for_lanes(begin, end, [&](std::int64_t i, std::int64_t left) {
-        const Lanes w = load(weight + i, left);
-        Lanes d = load(grad + i, left);
+      for_lanes(begin, end, [&](std::int64_t i, auto place) {
+        const Lanes w = place.load(weight + i);
+        Lanes d = place.load(grad + i);
         if (sgd_.weight_decay != 0) d = fma(decay, w, d);
         if (has_momentum) {
-          const Lanes v = fma(momentum, load(velocity + i, left), d);
-          store(v, new_velocity + i, left);
+          const Lanes v = fma(momentum, place.load(velocity + i), d);
+          place.store(v, new_velocity + i);
           d = sgd_.nesterov ? fma(momentum, v, d) : v;
         }
-        store(fma(minus_rate, d, w), new_weight + i, left);
+        place.store(fma(minus_rate, d, w), new_weight + i);
       });
     });
   }
@@ -76,15 +63,15 @@ class AdamKernel final : public CanonicalKernel {
     const Lanes beta1(adam_.beta1), rest1(1 - adam_.beta1), beta2(adam_.beta2),
         rest2(1 - adam_.beta2), epsilon(adam_.epsilon), decay(adam_.weight_decay);
     parallel().run(exec.threads(), n_, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for_lanes(begin, end, [&](std::int64_t i, std::int64_t left) {
-        const Lanes w = load(weight + i, left);
-        Lanes g = load(grad + i, left);
+      for_lanes(begin, end, [&](std::int64_t i, auto place) {
+        const Lanes w = place.load(weight + i);
+        Lanes g = place.load(grad + i);
         if (adam_.weight_decay != 0) g = fma(decay, w, g);
-        const Lanes m = fma(beta1, load(old_m + i, left), rest1 * g);
-        const Lanes v = fma(beta2, load(old_v + i, left), rest2 * (g * g));
-        store(m, new_m + i, left);
-        store(v, new_v + i, left);
-        store(w - (rate * m) / (sqrt(v * v_scale) + epsilon), new_weight + i, left);
+        const Lanes m = fma(beta1, place.load(old_m + i), rest1 * g);
+        const Lanes v = fma(beta2, place.load(old_v + i), rest2 * (g * g));
+        place.store(m, new_m + i);
+        place.store(v, new_v + i);
+        place.store(w - (rate * m) / (sqrt(v * v_scale) + epsilon), new_weight + i);
       });
     });
   }

@@ -4,12 +4,10 @@
 
 #include "copy.hpp"
 #include "kernel_base.hpp"
-#include "soma/sdk/math/lanes.hpp"
+#include "lanes.hpp"
 
 namespace soma::common {
 namespace {
-
-using Lanes = math::F32x8;
 
 // Elements whose taps are worth a piece of their own.
 constexpr std::int64_t kPiece = 8192;
@@ -63,16 +61,10 @@ class PoolKernel : public CanonicalKernel {
       for (std::int64_t i = begin; i < end; ++i) row(i / rows, i % rows);
     });
   }
-  // Runs lanes(c, left) for eight channels at a time.
+  // Runs lanes(c, left) for kLanes channels at a time.
   template <class F>
   void for_channels(F lanes) const {
-    for (std::int64_t c = 0; c < c_; c += Lanes::kLanes) lanes(c, c_ - c);
-  }
-  static Lanes load(const float* p, std::int64_t left) {
-    return left >= Lanes::kLanes ? Lanes::load(p) : Lanes::load_partial(p, left);
-  }
-  static void store(Lanes v, float* p, std::int64_t left) {
-    left >= Lanes::kLanes ? v.store(p) : v.store_partial(p, left);
+    for (std::int64_t c = 0; c < c_; c += kLanes) lanes(c, c_ - c);
   }
 
   ops::Pool2d pool_;
@@ -111,7 +103,7 @@ class MaxForward final : public PoolKernel {
     for (std::int64_t r = rows.first; r < rows.end; ++r) {
       for (std::int64_t s = cols.first; s < cols.end; ++s) {
         const std::int64_t index = (rows.start + r) * w_ + cols.start + s;
-        const Lanes x = load(image + index * c_, left);
+        const Lanes x = load_lanes(image + index * c_, left);
         const Lanes here = Lanes::from_bits(Lanes::Int(static_cast<std::int32_t>(index)));
         // The first tap, a larger one, or the first NaN.
         if (first) {
@@ -125,10 +117,9 @@ class MaxForward final : public PoolKernel {
         }
       }
     }
-    store(most, output, left);
+    store_lanes(most, output, left);
     if (argmax == nullptr) return;
-    const __m256i bits = _mm256_castps_si256(where.v);
-    _mm256_maskstore_epi32(argmax, first_lanes(std::min<std::int64_t>(left, Lanes::kLanes)), bits);
+    store_lanes(where, reinterpret_cast<float*>(argmax), left);
   }
 
   bool train_;
@@ -184,10 +175,10 @@ class AvgForward final : public PoolKernel {
           for (std::int64_t r = rows.first; r < rows.end; ++r) {
             const float* row = input + ((n * h_ + rows.start + r) * w_ + cols.start) * c_ + c;
             for (std::int64_t s = cols.first; s < cols.end; ++s) {
-              sum = sum + load(row + s * c_, left);
+              sum = sum + load_lanes(row + s * c_, left);
             }
           }
-          store(sum / taps, output + ((n * p_ + p) * q_ + q) * c_ + c, left);
+          store_lanes(sum / taps, output + ((n * p_ + p) * q_ + q) * c_ + c, left);
         });
       }
     });
@@ -213,11 +204,11 @@ class AvgBackward final : public PoolKernel {
           for (std::int64_t p = p0; p < p1; ++p) {
             const Taps rows = rows_of(p);
             for (std::int64_t q = q0; q < q1; ++q) {
-              const Lanes share = load(grad + ((n * p_ + p) * q_ + q) * c_ + c, left);
+              const Lanes share = load_lanes(grad + ((n * p_ + p) * q_ + q) * c_ + c, left);
               sum = sum + share / Lanes(count(rows, cols_of(q)));
             }
           }
-          store(sum, grad_input + ((n * h_ + h) * w_ + w) * c_ + c, left);
+          store_lanes(sum, grad_input + ((n * h_ + h) * w_ + w) * c_ + c, left);
         });
       }
     });

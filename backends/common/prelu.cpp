@@ -3,13 +3,11 @@
 #include <algorithm>
 
 #include "kernel_base.hpp"
-#include "reductions.hpp"
-#include "soma/sdk/math/lanes.hpp"
+#include "lane_sums.hpp"
 
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
 constexpr std::int64_t kGrain = 16384;  // elements, 64 KiB
 
 Lanes activated(Lanes x, Lanes slope) { return select(x < Lanes(0), slope * x, x); }
@@ -60,23 +58,6 @@ class Forward final : public CanonicalKernel {
   bool one_slope_;
 };
 
-// grad_x of `count` elements and their terms of grad_slope; `slope` tells the slopes of eight.
-template <class Slope, class Add>
-void pass(const float* x, const float* grad_y, float* grad_x, std::int64_t count, Slope slope,
-          Add add) {
-  std::int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    const Lanes v = Lanes::load(x + i), g = Lanes::load(grad_y + i);
-    gradient(v, slope(i, 8), g).store(grad_x + i);
-    add(i, 8, slope_term(v, g));
-  }
-  if (i == count) return;
-  const std::int64_t left = count - i;
-  const Lanes v = Lanes::load_partial(x + i, left), g = Lanes::load_partial(grad_y + i, left);
-  gradient(v, slope(i, left), g).store_partial(grad_x + i, left);
-  add(i, left, slope_term(v, g));
-}
-
 // One slope: the canonical reduction, a block of it per index.
 class BackwardOne final : public CanonicalKernel {
  public:
@@ -99,24 +80,15 @@ class BackwardOne final : public CanonicalKernel {
     exec.output<float>(1)[0] = total;
   }
 
-  // Sixteen sums as two vectors: elements 0..7 and 8..15 of each sixteen. A place beyond the end
-  // adds +0 to a sum that is never -0.
   float sum_of_block(const sdk::Exec& exec, std::int64_t first) const {
     const Lanes slope(exec.input<float>(1)[0]);
-    Lanes sum[2] = {Lanes(0), Lanes(0)};
-    pass(
-        exec.input<float>(0) + first, exec.input<float>(2) + first, exec.output<float>(0) + first,
-        std::min(kSumBlock, n_ - first), [slope](std::int64_t, std::int64_t) { return slope; },
-        [&sum](std::int64_t i, std::int64_t, Lanes term) {
-          Lanes& half = sum[i / 8 % 2];
-          half = half + term;
-        });
-    float lane[8];
-    Lanes(sum[0] + sum[1]).store(lane);
-    for (int width = 4; width > 0; width /= 2) {
-      for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
-    }
-    return lane[0];
+    const float *x = exec.input<float>(0) + first, *grad_y = exec.input<float>(2) + first;
+    float* grad_x = exec.output<float>(0) + first;
+    return lane_sum(std::min(kSumBlock, n_ - first), [&](std::int64_t i, auto place) {
+      const Lanes v = place.load(x + i), g = place.load(grad_y + i);
+      place.store(gradient(v, slope, g), grad_x + i);
+      return slope_term(v, g);
+    });
   }
 
   std::int64_t n_, blocks_;
@@ -156,18 +128,13 @@ class BackwardChannels final : public CanonicalKernel {
     const std::int64_t end = std::min(row + kRowBlock, shape_.rows);
     for (; row < end; ++row) {
       const std::int64_t at = row * shape_.channels + col;
-      pass(
-          exec.input<float>(0) + at, exec.input<float>(2) + at, exec.output<float>(0) + at, cols,
-          [slopes](std::int64_t i, std::int64_t n) {
-            return n == 8 ? Lanes::load(slopes + i) : Lanes::load_partial(slopes + i, n);
-          },
-          [sums](std::int64_t i, std::int64_t n, Lanes term) {
-            if (n == 8) {
-              Lanes(Lanes::load(sums + i) + term).store(sums + i);
-            } else {
-              Lanes(Lanes::load_partial(sums + i, n) + term).store_partial(sums + i, n);
-            }
-          });
+      const float *x = exec.input<float>(0) + at, *grad_y = exec.input<float>(2) + at;
+      float* grad_x = exec.output<float>(0) + at;
+      for_lanes(cols, [&](std::int64_t i, auto place) {
+        const Lanes v = place.load(x + i), g = place.load(grad_y + i);
+        place.store(gradient(v, place.load(slopes + i), g), grad_x + i);
+        place.store(place.load(sums + i) + slope_term(v, g), sums + i);
+      });
     }
   }
 

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernel_base.hpp"
+#include "lanes.hpp"
 #include "matrix_source.hpp"
 #include "soma/sdk/math/functions.hpp"
 
@@ -92,27 +93,6 @@ class RecurrentWeights {
   std::int64_t columns_;
   Gemm gemm_;
 };
-
-using Lanes = math::WideF32;
-
-/// Loads and stores of eight units, or of the first few.
-struct AllLanes {
-  static Lanes load(const float* p) { return Lanes::load(p); }
-  static void store(Lanes v, float* p) { v.store(p); }
-};
-struct FirstLanes {
-  std::int64_t n;
-  Lanes load(const float* p) const { return Lanes::load_partial(p, n); }
-  void store(Lanes v, float* p) const { v.store_partial(p, n); }
-};
-
-/// Calls body(j, access) for every few units j of [0, units).
-template <class Body>
-inline void for_lanes(std::int64_t units, Body&& body) {
-  std::int64_t j = 0;
-  for (; j + Lanes::kLanes <= units; j += Lanes::kLanes) body(j, AllLanes{});
-  if (j < units) body(j, FirstLanes{units - j});
-}
 
 /// y' = y (1 - y) for a sigmoid and 1 - y y for a tanh of value y.
 inline Lanes sigmoid_slope(Lanes y) { return y * (Lanes(1) - y); }

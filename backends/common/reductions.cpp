@@ -7,8 +7,7 @@
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
-constexpr std::int64_t kColumnChunk = 32;
+constexpr std::int64_t kColumnChunk = 4 * kLanes;
 
 // sums[c] over `rows` rows of x for `cols` <= kColumnChunk columns.
 void sum_block(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t cols,
@@ -16,27 +15,26 @@ void sum_block(const float* x, std::int64_t stride, std::int64_t rows, std::int6
   Lanes sum[4] = {Lanes(0), Lanes(0), Lanes(0), Lanes(0)};
   if (cols == kColumnChunk) {
     for (std::int64_t m = 0; m < rows; ++m, x += stride) {
-      for (int j = 0; j < 4; ++j) sum[j] = sum[j] + Lanes::load(x + 8 * j);
+      for (int j = 0; j < 4; ++j) sum[j] = sum[j] + Lanes::load(x + kLanes * j);
     }
-    for (int j = 0; j < 4; ++j) sum[j].store(sums + 8 * j);
+    for (int j = 0; j < 4; ++j) sum[j].store(sums + kLanes * j);
     return;
   }
   for (std::int64_t m = 0; m < rows; ++m, x += stride) {
-    for (int j = 0; j < 4; ++j) sum[j] = sum[j] + load_lanes(x + 8 * j, cols - 8 * j);
+    for (int j = 0; j < 4; ++j) sum[j] = sum[j] + load_lanes(x + kLanes * j, cols - kLanes * j);
   }
-  for (int j = 0; j < 4 && 8 * j < cols; ++j) sum[j].store_partial(sums + 8 * j, cols - 8 * j);
+  for (int j = 0; j < 4; ++j) store_lanes(sum[j], sums + kLanes * j, cols - kLanes * j);
 }
 
 }  // namespace
 
 float canonical_sum(const float* x, std::int64_t n) {
-  return lane_sum(n, [&](std::int64_t i, std::int64_t left) { return load_lanes(x + i, left); });
+  return lane_sum(n, [&](std::int64_t i, auto place) { return place.load(x + i); });
 }
 
 float canonical_dot(const float* a, const float* b, std::int64_t n) {
-  return lane_sum(n, [&](std::int64_t i, std::int64_t left) {
-    return Lanes(load_lanes(a + i, left) * load_lanes(b + i, left));
-  });
+  return lane_sum(
+      n, [&](std::int64_t i, auto place) { return Lanes(place.load(a + i) * place.load(b + i)); });
 }
 
 void column_block_sums(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t cols,

@@ -9,7 +9,6 @@
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
 constexpr std::int64_t kGrain = 16384;  // 128 KiB in and out
 
 /// A map over the elements: f(x) or f(x, y) of the first operands.

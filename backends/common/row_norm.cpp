@@ -1,6 +1,7 @@
 #include "row_norm.hpp"
 
-#include "joint_sums.hpp"
+#include "copy.hpp"
+#include "lane_sums.hpp"
 #include "soma/sdk/ops/layer_norm.hpp"
 
 namespace soma::common {

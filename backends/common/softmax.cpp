@@ -3,28 +3,57 @@
 #include <algorithm>
 
 #include "kernel_base.hpp"
-#include "reductions.hpp"
+#include "lane_sums.hpp"
 #include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/ops/softmax.hpp"
 
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
-
 // The largest element, or NaN if there is one.
 float row_max(const float* x, std::int64_t n) {
+  constexpr std::int64_t kVectors = 4;
   constexpr float kLowest = -__builtin_inff();
-  Lanes most(kLowest);
+  Lanes most[kVectors] = {kLowest, kLowest, kLowest, kLowest};
   std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8) most = max(Lanes::load(x + i), most);
-  float lane[8];
-  most.store(lane);
+  for (; i + kVectors * kLanes <= n; i += kVectors * kLanes) {
+    for (std::int64_t v = 0; v < kVectors; ++v) {
+      most[v] = max(Lanes::load(x + i + v * kLanes), most[v]);
+    }
+  }
+  for (; i + kLanes <= n; i += kLanes) most[0] = max(Lanes::load(x + i), most[0]);
+  if (i < n) {
+    const Lanes last = Lanes::load_partial(x + i, n - i);
+    float lane[kLanes];
+    last.store(lane);
+    std::fill(lane + (n - i), lane + kLanes, kLowest);
+    most[1] = max(Lanes::load(lane), most[1]);
+  }
+  float lane[kLanes];
+  max(max(most[0], most[1]), max(most[2], most[3])).store(lane);
   math::F32 result(kLowest);
   for (const float v : lane) result = max(math::F32(v), result);
-  for (; i < n; ++i) result = max(math::F32(x[i]), result);
   return result.v;
 }
+
+// The bits of e / d for many e in [0, 1], or NaN, and one d >= 1. The first guess is two ulp off at
+// most, the second less than one, from where a last correction rounds correctly: Markstein, IBM
+// Journal of Research and Development 34(1), 1990, theorem on quotients.
+class Quotient {
+ public:
+  explicit Quotient(float d) : d_(d), inverse_(1.0f / d) {}
+  Lanes operator()(Lanes e) const {
+    // Below, a remainder may have bits that float32 has not.
+    if (any(e < Lanes(0x1p-100f) && Lanes(0) < e)) [[unlikely]]
+      return e / d_;
+    Lanes q = e * inverse_;
+    q = fma(fma(-q, d_, e), inverse_, q);
+    return fma(fma(-q, d_, e), inverse_, q);
+  }
+
+ private:
+  Lanes d_, inverse_;
+};
 
 class SoftmaxForward final : public CanonicalKernel {
  public:
@@ -87,10 +116,11 @@ class LogSoftmaxForward final : public CanonicalKernel {
         exec.threads(), rows_, softmax_grain(classes_), [&](std::int64_t begin, std::int64_t end) {
           for (std::int64_t i = begin; i < end; ++i) {
             const float* x = all_x + i * classes_;
-            float* y = all_y + i * classes_;  // holds the exponentials first
+            float* y = all_y + i * classes_;
             const Lanes most(row_max(x, classes_));
-            math::transform_as<Lanes>(x, y, classes_, [most](Lanes v) { return exp(v - most); });
-            const Lanes log_sum(math::log(canonical_sum(y, classes_)));
+            const Lanes log_sum(math::log(lane_sum(classes_, [&](std::int64_t c, auto place) {
+              return exp(place.load(x + c) - most);
+            })));
             math::transform_as<Lanes>(x, y, classes_,
                                       [most, log_sum](Lanes v) { return (v - most) - log_sum; });
           }
@@ -129,10 +159,13 @@ class LogSoftmaxBackward final : public CanonicalKernel {
 
 float softmax_row(const float* x, float* y, std::int64_t n, float* sum) {
   const float most = row_max(x, n);
-  math::transform_as<Lanes>(x, y, n, [most](Lanes v) { return exp(v - Lanes(most)); });
-  *sum = canonical_sum(y, n);
-  const Lanes denominator(*sum);
-  math::transform_as<Lanes>(y, y, n, [denominator](Lanes e) { return e / denominator; });
+  *sum = lane_sum(n, [&](std::int64_t i, auto place) {
+    const Lanes e = exp(place.load(x + i) - Lanes(most));
+    place.store(e, y + i);
+    return e;
+  });
+  const Quotient quotient(*sum);
+  math::transform_as<Lanes>(y, y, n, quotient);
   return most;
 }
 

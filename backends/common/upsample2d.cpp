@@ -4,20 +4,12 @@
 
 #include "copy.hpp"
 #include "kernel_base.hpp"
-#include "soma/sdk/math/lanes.hpp"
+#include "lanes.hpp"
 
 namespace soma::common {
 namespace {
 
-using Lanes = math::F32x8;
 constexpr std::int64_t kGrain = 16384;  // elements, 64 KiB
-
-Lanes load(const float* p, std::int64_t left) {
-  return left >= Lanes::kLanes ? Lanes::load(p) : Lanes::load_partial(p, left);
-}
-void store(Lanes v, float* p, std::int64_t left) {
-  left >= Lanes::kLanes ? v.store(p) : v.store_partial(p, left);
-}
 
 /// What an output row (or column) reads; weight[1] = 0 means the first alone.
 struct Taps {
@@ -99,20 +91,20 @@ class UpsampleForward final : public UpsampleKernel {
         copy_floats(u, y, c_);
         continue;
       }
-      for (std::int64_t c = 0; c < c_; c += Lanes::kLanes) {
+      for (std::int64_t c = 0; c < c_; c += kLanes) {
         const std::int64_t left = c_ - c;
         Lanes value = across(col, u + c, left);
         if (row.two()) {
           value = fma(Lanes(row.weight[1]), across(col, l + c, left), Lanes(row.weight[0]) * value);
         }
-        store(value, y + c, left);
+        store_lanes(value, y + c, left);
       }
     }
   }
   Lanes across(const Taps& col, const float* x, std::int64_t left) const {
-    const Lanes first = load(x, left);
+    const Lanes first = load_lanes(x, left);
     if (!col.two()) return first;
-    return fma(Lanes(col.weight[1]), load(x + c_, left), Lanes(col.weight[0]) * first);
+    return fma(Lanes(col.weight[1]), load_lanes(x + c_, left), Lanes(col.weight[0]) * first);
   }
 };
 
@@ -131,8 +123,9 @@ class UpsampleBackward final : public UpsampleKernel {
       for (std::int64_t i = begin; i < end; ++i) {
         const float* image = grad_y + i / h_ * p_ * q_ * c_;
         for (std::int64_t w = 0; w < w_; ++w) {
-          for (std::int64_t c = 0; c < c_; c += Lanes::kLanes) {
-            store(gather(image + c, i % h_, w, c_ - c), grad_x + (i * w_ + w) * c_ + c, c_ - c);
+          for (std::int64_t c = 0; c < c_; c += kLanes) {
+            store_lanes(gather(image + c, i % h_, w, c_ - c), grad_x + (i * w_ + w) * c_ + c,
+                        c_ - c);
           }
         }
       }
@@ -147,7 +140,7 @@ class UpsampleBackward final : public UpsampleKernel {
       for (std::int64_t q = cols_.begin[col]; q < cols_.end[col]; ++q) {
         const float weight_w = cols_.at(q).weight_of(w);
         if (weight_w == 0) continue;
-        sum = fma(Lanes(weight_h * weight_w), load(image + (p * q_ + q) * c_, left), sum);
+        sum = fma(Lanes(weight_h * weight_w), load_lanes(image + (p * q_ + q) * c_, left), sum);
       }
     }
     return sum;

@@ -13,7 +13,7 @@ namespace {
 std::vector<Case> make_cases() {
   std::vector<Case> list;
   for (const auto add : {add_product, add_convolution, add_pool, add_pointwise, add_softmax,
-                         add_recurrent, add_attention, add_optimizer}) {
+                         add_normalization, add_recurrent, add_attention, add_optimizer}) {
     add(list);
   }
   std::set<std::string> timed;

@@ -36,6 +36,7 @@ void add_convolution(std::vector<Case>& list);
 void add_pool(std::vector<Case>& list);
 void add_pointwise(std::vector<Case>& list);
 void add_softmax(std::vector<Case>& list);
+void add_normalization(std::vector<Case>& list);
 void add_recurrent(std::vector<Case>& list);
 void add_attention(std::vector<Case>& list);
 void add_optimizer(std::vector<Case>& list);

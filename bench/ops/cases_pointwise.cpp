@@ -16,6 +16,7 @@ void add(std::vector<Case>& list, const char* function, bool target) {
 
 void add_pointwise(std::vector<Case>& list) {
   for (const char* function : {"relu", "sigmoid", "tanh"}) add(list, function, false);
+  add(list, "gelu", true);
   const Shape many{10'000'000};
   list.push_back({"add:1e7", {ops::Add::forward(many, many, Purpose::train)}});
 }

@@ -60,6 +60,10 @@ struct F32x8 : Arithmetic<F32x8> {
   SOMA_MATH_INLINE void store_partial(float* p, std::int64_t n) const {
     _mm256_maskstore_ps(p, first(n), v);
   }
+  /// This with +0 in all lanes but the first min(n, 8).
+  SOMA_MATH_INLINE F32x8 keep_first(std::int64_t n) const {
+    return _mm256_and_ps(v, _mm256_castsi256_ps(first(n)));
+  }
 
   SOMA_MATH_INLINE friend F32x8 operator+(F32x8 a, F32x8 b) { return _mm256_add_ps(a.v, b.v); }
   SOMA_MATH_INLINE friend F32x8 operator-(F32x8 a, F32x8 b) { return _mm256_sub_ps(a.v, b.v); }

@@ -76,6 +76,10 @@ struct F32x16 : Arithmetic<F32x16> {
   SOMA_MATH_INLINE void store_partial(float* p, std::int64_t n) const {
     _mm512_mask_storeu_ps(p, first(n), v);
   }
+  /// This with +0 in all lanes but the first min(n, 16).
+  SOMA_MATH_INLINE F32x16 keep_first(std::int64_t n) const {
+    return _mm512_maskz_mov_ps(first(n), v);
+  }
 
   SOMA_MATH_INLINE friend F32x16 operator+(F32x16 a, F32x16 b) { return _mm512_add_ps(a.v, b.v); }
   SOMA_MATH_INLINE friend F32x16 operator-(F32x16 a, F32x16 b) { return _mm512_sub_ps(a.v, b.v); }

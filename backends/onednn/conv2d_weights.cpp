@@ -13,14 +13,14 @@
 namespace soma::onednn {
 namespace {
 
-// Channels-last rows of a multiple of this many bytes fall on the same cache sets: oneDNN 2.6's
-// backward-weights then runs at 2/3 of the speed that it has on a blocked copy (3x3, 64 channels,
-// 32x32: 9.5 against 6.2 ms, copying included).
-constexpr std::int64_t kAliasingBytes = 8192;
+// Channels-last rows of a multiple of this many bytes fall on the same cache sets: on wide ones
+// oneDNN 2.6's backward-weights then runs at 2/3 of the speed that it has on a blocked copy (3x3,
+// 64 channels, 32x32: 9.5 against 6.2 ms, copying included; 128 channels, 16x16: 6.4 against 7.0).
+constexpr std::int64_t kAliasingBytes = 8192, kAliasingWidth = 32;
 
 bool wants_own_activations(const Op& op) {
   const Shape &x = op.in(0), &w = op.out(0);
-  return w[1] * w[2] > 1 && x[2] * x[3] * 4 % kAliasingBytes == 0;
+  return w[1] * w[2] > 1 && x[2] >= kAliasingWidth && x[2] * x[3] * 4 % kAliasingBytes == 0;
 }
 
 // oneDNN#6035: 1x1, strided, channels last, fewer channels than a vector writes out of bounds on

@@ -1,11 +1,13 @@
 #include "backend_run.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 
 #include "soma/conformance/compare.hpp"
 #include "soma/conformance/data.hpp"
+#include "soma/sdk/ops/activation.hpp"
 #include "soma/tensor.hpp"
 
 namespace soma::bench {
@@ -19,7 +21,12 @@ class Call {
         workspace_(kernel_.info().workspace_bytes),
         pack_(kernel_.info().pack_bytes) {
     const conformance::Case c{std::string(op.family()), name, op};
-    const auto operands = conformance::make_operands(c, conformance::Fill::random, 1);
+    auto operands = conformance::make_operands(c, conformance::Fill::random, 1);
+    // What enters an activation reaches into its tails in the conformance cases; peers draw from
+    // [-1, 1), where no result is denormal.
+    if (std::ranges::count(ops::activation_ids(), op.id) > 0) {
+      for (float& x : operands.inputs[0].as<float>()) x *= 1.0f / 16;
+    }
     for (const auto& from : operands.inputs) inputs_.push_back(hold(from));
     for (const auto& from : operands.old_outputs) outputs_.push_back(hold(from));
     buffers_ = {inputs_.data(), outputs_.data(), workspace_.data(), pack_.data()};

@@ -15,16 +15,16 @@ namespace soma::math {
 inline namespace SOMA_MATH_ISA {
 
 /// The pair (name, name_derivative) of functions.hpp or gates.hpp.
-#define SOMA_MATH_ACTIVATION(Type, name) \
-  struct Type {                          \
-    template <class T>                   \
-    T f(T x) const {                     \
-      return name(x);                    \
-    }                                    \
-    template <class T>                   \
-    T derivative(T x) const {            \
-      return name##_derivative(x);       \
-    }                                    \
+#define SOMA_MATH_ACTIVATION(Type, name)       \
+  struct Type {                                \
+    template <class T>                         \
+    SOMA_MATH_INLINE T f(T x) const {          \
+      return name(x);                          \
+    }                                          \
+    template <class T>                         \
+    SOMA_MATH_INLINE T derivative(T x) const { \
+      return name##_derivative(x);             \
+    }                                          \
   }
 SOMA_MATH_ACTIVATION(Sigmoid, sigmoid);
 SOMA_MATH_ACTIVATION(Tanh, tanh);
@@ -37,11 +37,11 @@ SOMA_MATH_ACTIVATION(Mish, mish);
 struct Relu {
   static constexpr bool kGated = true;
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return relu(x);
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return relu_derivative(x);
   }
 };
@@ -50,11 +50,11 @@ struct Relu {
 struct LeakyRelu {
   float alpha = 0.01f;
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return select(T(0) < x, x, T(alpha) * x);
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return select(T(0) < x, T(1), T(alpha));
   }
 };
@@ -63,11 +63,11 @@ struct LeakyRelu {
 struct Elu {
   float alpha = 1;
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return select(T(0) < x, x, T(alpha) * expm1(x));
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return select(T(0) < x, T(1), T(alpha) * exp(x));
   }
 };
@@ -77,22 +77,22 @@ struct Elu {
 struct Selu {
   static constexpr double kScale = 1.0507009873554805, kScaleAlpha = 1.7580993408473766;
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return select(T(0) < x, T(kScale) * x, T(kScaleAlpha) * expm1(x));
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return select(T(0) < x, T(kScale), T(kScaleAlpha) * exp(x));
   }
 };
 
 struct Softplus {
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return softplus(x);
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return sigmoid(x);
   }
 };
@@ -100,13 +100,13 @@ struct Softplus {
 /// x / (1 + |x|).
 struct Softsign {
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     const T a = abs(x);
     const auto far = T(0x1p60f) < a;  // also where the quotient of infinities would be NaN
     return select(far, copysign(T(1), x), x / (T(1) + a));
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     const T d = T(1) / (T(1) + abs(x));
     return d * d;
   }
@@ -118,13 +118,13 @@ struct HardSigmoid {
   float alpha = 1.0f / 6, beta = 0.5f;
 
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     const T y = fma(T(alpha), x, T(beta));
     return select(y < T(0), T(0), select(T(1) < y, T(1), y));
   }
   /// The ends of the slope in x are rounded to float32, so that all number types agree on them.
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     const auto low = static_cast<float>(-static_cast<double>(beta) / alpha);
     const auto high = static_cast<float>((1 - static_cast<double>(beta)) / alpha);
     return select(T(low) < x && x < T(high), T(alpha), T(0));
@@ -135,12 +135,12 @@ struct HardSigmoid {
 struct HardSwish {
   static constexpr bool kGated = true;
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     const T inside = x * ((x + T(3)) * T(1.0 / 6));
     return select(x <= T(-3), T(-0.0f), select(T(3) <= x, x, inside));
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     const T inside = (x + T(1.5f)) * T(1.0 / 3);
     return select(x <= T(-3), T(0), select(T(3) <= x, T(1), inside));
   }
@@ -150,37 +150,37 @@ struct HardSwish {
 struct Step {
   static constexpr bool kGated = true;
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return select(T(0) <= x, T(1), select(x < T(0), T(0), x));
   }
   template <class T>
-  T derivative(T) const {
+  SOMA_MATH_INLINE T derivative(T) const {
     return T(0);
   }
 };
 
 struct Exp {
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return exp(x);
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return exp(x);
   }
 };
 
 struct Log {
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return log(x);
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return T(1) / x;
   }
   template <class T>
-  T gradient(T x, T grad_y) const {
+  SOMA_MATH_INLINE T gradient(T x, T grad_y) const {
     return grad_y / x;
   }
 };
@@ -188,26 +188,26 @@ struct Log {
 struct Abs {
   static constexpr bool kGated = true;
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return abs(x);
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return select(x < T(0), T(-1), select(T(0) < x, T(1), T(0)));
   }
 };
 
 struct Sqrt {
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return sqrt(x);
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return T(0.5f) / sqrt(x);
   }
   template <class T>
-  T gradient(T x, T grad_y) const {
+  SOMA_MATH_INLINE T gradient(T x, T grad_y) const {
     const T root = sqrt(x);
     return grad_y / (root + root);
   }
@@ -215,15 +215,15 @@ struct Sqrt {
 
 struct Square {
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return x * x;
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return x + x;
   }
   template <class T>
-  T gradient(T x, T grad_y) const {
+  SOMA_MATH_INLINE T gradient(T x, T grad_y) const {
     const T half = x * grad_y;
     return half + half;
   }
@@ -235,18 +235,18 @@ struct Clip {
   float low = -detail::kInfinity, high = detail::kInfinity;
 
   template <class T>
-  T f(T x) const {
+  SOMA_MATH_INLINE T f(T x) const {
     return select(x < T(low), T(low), select(T(high) < x, T(high), x));
   }
   template <class T>
-  T derivative(T x) const {
+  SOMA_MATH_INLINE T derivative(T x) const {
     return select(T(low) < x && x < T(high), T(1), T(0));
   }
 };
 
 /// grad_x = f'(x) grad_y of activation `function`.
 template <class Function, class T>
-inline T activation_gradient(const Function& function, T x, T grad_y) {
+SOMA_MATH_INLINE T activation_gradient(const Function& function, T x, T grad_y) {
   if constexpr (requires { function.gradient(x, grad_y); }) {
     return function.gradient(x, grad_y);
   } else if constexpr (requires { Function::kGated; }) {

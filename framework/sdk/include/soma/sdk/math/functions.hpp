@@ -32,13 +32,13 @@ inline namespace SOMA_MATH_ISA {
 
 /// e^x. +0 for -inf, +inf on overflow.
 template <FloatLanes T>
-inline T exp(T x) {
+SOMA_MATH_INLINE T exp(T x) {
   return detail::exp_times_power(x, 0);
 }
 
 /// e^x - 1. -1 for -inf, +inf on overflow.
 template <FloatLanes T>
-inline T expm1(T x) {
+SOMA_MATH_INLINE T expm1(T x) {
   using Int = typename T::Int;
   // Below -20 the result is -1 to the last bit, above 88.8 infinite; a NaN stays one.
   const T low(-20), high(88.8f);
@@ -56,7 +56,7 @@ inline T expm1(T x) {
 
 /// Natural logarithm. -inf for both zeros, NaN below.
 template <FloatLanes T>
-inline T log(T x) {
+SOMA_MATH_INLINE T log(T x) {
   using Int = typename T::Int;
   const auto denormal = x < T(0x1p-126f);
   const T normal = select(denormal, x * T(0x1p23f), x);
@@ -70,7 +70,7 @@ inline T log(T x) {
 
 /// log(1 + x). -inf for -1, NaN below.
 template <FloatLanes T>
-inline T log1p(T x) {
+SOMA_MATH_INLINE T log1p(T x) {
   using Int = typename T::Int;
   // 1 + x = 2^e (1 + f + f_lost), where the rounded 1 + x serves to find e only
   const Int e = (bits(x + T(1)) - Int(0x3f2aaaab)) >> 23;
@@ -87,7 +87,7 @@ inline T log1p(T x) {
 
 /// Hyperbolic tangent.
 template <FloatLanes T>
-inline T tanh(T x) {
+SOMA_MATH_INLINE T tanh(T x) {
   static constexpr float kP[] = {-0x1.555552p-2f, 0x1.110fe8p-3f,  -0x1.b9d632p-5f,
                                  0x1.62873ep-6f,  -0x1.071314p-7f, 0x1.078acp-9f};
   const T a = abs(x);
@@ -100,14 +100,14 @@ inline T tanh(T x) {
 
 /// Logistic function 1 / (1 + e^-x).
 template <FloatLanes T>
-inline T sigmoid(T x) {
+SOMA_MATH_INLINE T sigmoid(T x) {
   const T e = exp(-abs(x));  // never overflows; e / (1 + e) keeps small results accurate
   return select(T(0) <= x, T(1), e) / (T(1) + e);
 }
 
 /// Error function.
 template <FloatLanes T>
-inline T erf(T x) {
+SOMA_MATH_INLINE T erf(T x) {
   static constexpr float kP[] = {0x1.06eba8p-3f, -0x1.812740p-2f,  0x1.ce2d64p-4f, -0x1.b8011ap-6f,
                                  0x1.544a1ap-8f, -0x1.a60a2ep-11f, 0x1.4f676p-14f};
   static constexpr float kTail[] = {0x1.0778dcp-3f,  0x1.45328ep-1f, 0x1.b32568p-4f,
@@ -123,17 +123,17 @@ inline T erf(T x) {
 
 /// log(1 + e^x).
 template <FloatLanes T>
-inline T softplus(T x) {
+SOMA_MATH_INLINE T softplus(T x) {
   return select(x < T(0), T(0), x) + log1p(exp(-abs(x)));
 }
 
 /// Sine and cosine of an angle in radians, of any size; NaN for infinities.
 template <FloatLanes T>
-inline T sin(T x) {
+SOMA_MATH_INLINE T sin(T x) {
   return select(x == T(0), x, detail::sin_turned(x, 0));
 }
 template <FloatLanes T>
-inline T cos(T x) {
+SOMA_MATH_INLINE T cos(T x) {
   return detail::sin_turned(x, 1);
 }
 
@@ -151,7 +151,7 @@ requires(FloatLanes<T> || std::same_as<T, F64>) inline T relu_derivative(T x) {
 
 /// e / (1 + e)^2 with e = exp(-|x|); accurate for large |x|, where y (1 - y) is not.
 template <FloatLanes T>
-inline T sigmoid_derivative(T x) {
+SOMA_MATH_INLINE T sigmoid_derivative(T x) {
   const T e = exp(-abs(x));
   const T d = T(1) + e;
   return e / detail::square(d, e - (d - T(1)));
@@ -159,7 +159,7 @@ inline T sigmoid_derivative(T x) {
 
 /// 4e / (1 + e)^2 with e = exp(-2|x|).
 template <FloatLanes T>
-inline T tanh_derivative(T x) {
+SOMA_MATH_INLINE T tanh_derivative(T x) {
   const T e4 = detail::exp_times_power(abs(x) * T(-2), 2);
   const T d = fma(e4, T(0.25f), T(1));
   return e4 / detail::square(d, fma(e4, T(0.25f), T(1) - d));
@@ -167,7 +167,7 @@ inline T tanh_derivative(T x) {
 
 /// 2 / sqrt(pi) * exp(-x^2).
 template <FloatLanes T>
-inline T erf_derivative(T x) {
+SOMA_MATH_INLINE T erf_derivative(T x) {
   const T a = abs(x);
   const T t = select(T(11) < a, T(11), a);  // beyond, the result is 0
   const T square = t * t;

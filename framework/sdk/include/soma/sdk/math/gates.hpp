@@ -20,18 +20,18 @@ namespace soma::math {
 inline namespace SOMA_MATH_ISA {
 /// x / (1 + e^-x), also called swish. Source: Elfwing et al., arXiv:1702.03118.
 template <FloatLanes T>
-inline T silu(T x) {
+SOMA_MATH_INLINE T silu(T x) {
   return detail::logistic_gate(x, x, T(0));
 }
 template <FloatLanes T>
-inline T silu_derivative(T x) {
+SOMA_MATH_INLINE T silu_derivative(T x) {
   return detail::logistic_gate_derivative(x, x, T(0));
 }
 
 /// x Phi(x) with the normal distribution function Phi. Source: Hendrycks & Gimpel,
 /// arXiv:1606.08415.
 template <FloatLanes T>
-inline T gelu(T x) {
+SOMA_MATH_INLINE T gelu(T x) {
   const T a = abs(x);
   const auto negative = x < T(0);
   const auto beyond = T(detail::kNormalEnd) < a;
@@ -46,7 +46,7 @@ inline T gelu(T x) {
 
 /// Phi(x) + x phi(x).
 template <FloatLanes T>
-inline T gelu_derivative(T x) {
+SOMA_MATH_INLINE T gelu_derivative(T x) {
   constexpr float kRootOfTwoPi = 0x1.988454p-2f;  // 1 / sqrt(2 pi)
   const T a = abs(x);
   const auto negative = x < T(0);
@@ -60,13 +60,13 @@ inline T gelu_derivative(T x) {
 
 /// x / 2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). Source: Hendrycks & Gimpel, arXiv:1606.08415.
 template <FloatLanes T>
-inline T gelu_tanh(T x) {
+SOMA_MATH_INLINE T gelu_tanh(T x) {
   T lost;
   const T v = detail::gelu_tanh_angle(copysign(detail::at_most(T(12), abs(x)), x), lost);
   return detail::logistic_gate(x, v, lost);
 }
 template <FloatLanes T>
-inline T gelu_tanh_derivative(T x) {
+SOMA_MATH_INLINE T gelu_tanh_derivative(T x) {
   constexpr float kA = 0x1.988454p+0f,
                   kC = 0x1.b6676cp-3f;  // the angle's derivative is kA + kC x^2
   const T inside = copysign(detail::at_most(T(12), abs(x)), x);
@@ -78,7 +78,7 @@ inline T gelu_tanh_derivative(T x) {
 
 /// x tanh(log(1 + e^x)). Source: Misra, arXiv:1908.08681.
 template <FloatLanes T>
-inline T mish(T x) {
+SOMA_MATH_INLINE T mish(T x) {
   // tanh(log(1 + E)) = E (E + 2) / (E (E + 2) + 2), for E = e or E = 1/e
   const auto terms = detail::mish_terms(x);
   const auto over =
@@ -88,7 +88,7 @@ inline T mish(T x) {
   return copysign(y, x);
 }
 template <FloatLanes T>
-inline T mish_derivative(T x) {
+SOMA_MATH_INLINE T mish_derivative(T x) {
   // The derivative is t + 4x E (1 + E) / (E (E + 2) + 2)^2 with t = mish(x) / x; see mish.
   const auto negative = x < T(0);
   const auto terms = detail::mish_terms(x);

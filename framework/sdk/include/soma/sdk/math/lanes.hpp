@@ -25,21 +25,33 @@ using WideF32 = F32x16;
 using WideF32 = F32x8;
 #endif
 
+// The loops are flattened: a function called for each vector would reload all its constants. They
+// fetch ahead by themselves: a function that takes a hundred instructions keeps the CPU from seeing
+// the next loads in time (gelu over 1e7 elements: 16 to 8.5 ms on one thread).
+inline constexpr std::int64_t kAhead = 512;
+
 /// y[i] = f(x[i]) for i in [0, n), with f called on values of lane type L. y may be x.
 template <class L, class Function>
-inline void transform_as(const typename L::Scalar* x, typename L::Scalar* y, std::int64_t n,
-                         Function f) {
+[[gnu::flatten]] inline void transform_as(const typename L::Scalar* x, typename L::Scalar* y,
+                                          std::int64_t n, Function f) {
   std::int64_t i = 0;
-  for (; i + L::kLanes <= n; i += L::kLanes) L(f(L::load(x + i))).store(y + i);
+  for (; i + L::kLanes <= n; i += L::kLanes) {
+    __builtin_prefetch(x + i + kAhead);
+    __builtin_prefetch(y + i + kAhead, 1);
+    L(f(L::load(x + i))).store(y + i);
+  }
   if (i < n) L(f(L::load_partial(x + i, n - i))).store_partial(y + i, n - i);
 }
 
 /// y[i] = f(a[i], b[i]) for i in [0, n). y may be a or b.
 template <class L, class Function>
-inline void transform_as(const typename L::Scalar* a, const typename L::Scalar* b,
-                         typename L::Scalar* y, std::int64_t n, Function f) {
+[[gnu::flatten]] inline void transform_as(const typename L::Scalar* a, const typename L::Scalar* b,
+                                          typename L::Scalar* y, std::int64_t n, Function f) {
   std::int64_t i = 0;
   for (; i + L::kLanes <= n; i += L::kLanes) {
+    __builtin_prefetch(a + i + kAhead);
+    __builtin_prefetch(b + i + kAhead);
+    __builtin_prefetch(y + i + kAhead, 1);
     L(f(L::load(a + i), L::load(b + i))).store(y + i);
   }
   if (i < n) {

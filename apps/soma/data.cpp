@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -57,18 +59,74 @@ nlohmann::ordered_json describe(const soma::Dataset& data) {
   return out;
 }
 
+/// A number's place and spread, a text's values, or why a column is left out.
+std::string how_read(const soma::RecordField& field) {
+  if (field.kind == soma::RecordField::Kind::ignored) return field.reason;
+  std::string text;
+  if (field.kind == soma::RecordField::Kind::number) {
+    char numbers[96];
+    std::snprintf(numbers, sizeof numbers, "mean %.6g, deviation %.6g", field.mean,
+                  field.deviation);
+    text = numbers;
+  } else {
+    constexpr std::size_t kShown = 6;
+    const std::size_t shown = std::min(field.categories.size(), kShown);
+    for (std::size_t i = 0; i < shown; ++i) text += (i == 0 ? "" : ", ") + field.categories[i];
+    if (field.categories.size() > shown) {
+      text += " and " + std::to_string(field.categories.size() - shown) + " more";
+    }
+  }
+  return field.may_miss ? text + "; may be missing" : text;
+}
+
+const char* kind_of(const soma::RecordFormat& format, std::size_t i) {
+  if (i == format.target) return "target";
+  using Kind = soma::RecordField::Kind;
+  const Kind kind = format.fields[i].kind;
+  return kind == Kind::number ? "number" : kind == Kind::category ? "text" : "left out";
+}
+
+nlohmann::ordered_json columns_json(const soma::RecordFormat& format) {
+  auto list = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < format.fields.size(); ++i) {
+    const soma::RecordField& field = format.fields[i];
+    list.push_back({{"name", field.name},
+                    {"kind", kind_of(format, i)},
+                    {"inputs", i == format.target ? 0 : field.width()},
+                    {"read", how_read(field)}});
+  }
+  return list;
+}
+
+void print_columns(const soma::RecordFormat& format) {
+  if (!format.takes_records()) return;
+  Table table({{"column"}, {"kind"}, {"inputs", Table::Align::right}, {"how it is read"}});
+  for (std::size_t i = 0; i < format.fields.size(); ++i) {
+    const soma::RecordField& field = format.fields[i];
+    table.add({field.name, kind_of(format, i),
+               i == format.target ? "" : std::to_string(field.width()), how_read(field)});
+  }
+  std::cout << "\n";
+  table.print(std::cout);
+}
+
 int show_data(const std::string& spec, bool json) {
   const soma::DataSplit split = soma::data::load(spec);
+  const bool validated = split.validation.size() > 0;
   if (json) {
-    const nlohmann::ordered_json out = {{"name", split.train.name()},
-                                        {"train", describe(split.train)},
-                                        {"test", describe(split.test)}};
+    nlohmann::ordered_json out = {{"name", split.train.name()},
+                                  {"train", describe(split.train)},
+                                  {"test", describe(split.test)}};
+    if (validated) out["validation"] = describe(split.validation);
+    out["columns"] = columns_json(split.train.record_format());
+    out["notes"] = split.train.notes();
     std::cout << out.dump() << "\n";
     return 0;
   }
   Table table({{"part"}, {"samples", Table::Align::right}, {"shape"}, {"targets"}, {"SHA-256"}});
-  const std::pair<const char*, const soma::Dataset*> parts[] = {{"train", &split.train},
-                                                                {"test", &split.test}};
+  std::vector<std::pair<const char*, const soma::Dataset*>> parts = {{"train", &split.train},
+                                                                     {"test", &split.test}};
+  if (validated) parts.insert(parts.begin() + 1, {"validation", &split.validation});
   for (const auto& [name, part] : parts) {
     table.add({name, grouped(part->size()), part->sample_shape().str(),
                part->is_classification() ? std::to_string(part->classes()) + " classes"
@@ -77,6 +135,9 @@ int show_data(const std::string& spec, bool json) {
   }
   std::cout << split.train.name() << "\n\n";
   table.print(std::cout);
+  print_columns(split.train.record_format());
+  for (const std::string& note : split.train.notes()) std::cout << "\nnote: " << note;
+  if (!split.train.notes().empty()) std::cout << "\n";
   if (!split.train.is_classification()) return 0;
   Table classes({{"class"}, {"train", Table::Align::right}, {"test", Table::Align::right}});
   const auto train = count_classes(split.train), test = count_classes(split.test);

@@ -15,7 +15,8 @@ int run_eval(Arguments args) {
                    "Loss and accuracy on the test part of a data set; RUN is a run folder, FILE a "
                    ".safetensors model.\nA run's own data is taken when --data is absent.");
   line.positional("RUN", &source)
-      .option("data", &spec, "SPEC", "data set: a name of 'soma data list', text:FILE or idx:DIR")
+      .option("data", &spec, "SPEC",
+              "data set: a name of 'soma data list', csv:FILE, text:FILE, idx:DIR, ...")
       .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
       .option("threads", &threads, "N", "threads; all usable CPUs if absent")
       .option("numerics", &numerics, "KIND", "fast (default) or exact")
@@ -31,7 +32,11 @@ int run_eval(Arguments args) {
     if (!trained.config) throw UsageError("eval: a model file needs --data SPEC");
     spec = trained.config->data;
   }
-  const soma::Dataset data = soma::data::load(spec).test;
+  // The run's own test part, or whatever other data hold, read as the model learned to.
+  const bool own = trained.config && trained.config->data == spec;
+  const soma::Dataset data =
+      soma::data::load(spec, {.format = own ? nullptr : &trained.model.record_format()}).test;
+  for (const std::string& note : data.notes()) std::cerr << "data: " << note << "\n";
   require_fit(trained.model, data);
   const soma::Backend backend = open_backend(backend_name, kind);
   soma::Trainer trainer(trained.model, backend, {.threads = static_cast<int>(threads.value_or(0))});

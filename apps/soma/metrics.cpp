@@ -80,10 +80,11 @@ void Metrics::rewind(std::int64_t step, std::int64_t steps_per_epoch) {
 void Metrics::add(const EpochMetrics& row) {
   std::erase_if(rows_, [&](const EpochMetrics& old) { return old.step >= row.step; });
   rows_.push_back(row);
-  write();
+  saved_ = false;
 }
 
-void Metrics::write() const {
+void Metrics::save() {
+  if (saved_) return;
   std::string text = std::string(kEpochHeader) + "\n";
   for (const EpochMetrics& row : rows_) {
     text += std::to_string(row.epoch) + "," + std::to_string(row.step) + "," +
@@ -92,6 +93,7 @@ void Metrics::write() const {
             "," + text_of(row.samples_per_second) + "\n";
   }
   write_file(file_, text);
+  saved_ = true;
 }
 
 StepLosses::StepLosses(std::filesystem::path file) : file_(std::move(file)) {

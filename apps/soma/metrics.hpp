@@ -27,15 +27,16 @@ class Metrics {
   /// Drops the rows that a run standing at `step` has not reached yet, and that of an epoch cut
   /// short.
   void rewind(std::int64_t step, std::int64_t steps_per_epoch);
-  /// Adds a row, in place of any of that step, and writes the file anew, atomically.
+  /// Adds a row, in place of any of that step.
   void add(const EpochMetrics& row);
+  /// Writes the file anew, atomically, unless it holds these rows already.
+  void save();
   const std::vector<EpochMetrics>& rows() const { return rows_; }
 
  private:
-  void write() const;
-
   std::filesystem::path file_;
   std::vector<EpochMetrics> rows_;
+  bool saved_ = true;
 };
 
 /// steps.csv: the loss within the epochs, for the curve of the report. A row holds the mean loss of

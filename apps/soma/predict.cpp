@@ -19,11 +19,17 @@ struct Samples {
   std::vector<float> values;
   std::vector<std::int64_t> labels;  ///< the true class of each, when the data set knows it
   std::vector<std::string> class_names;
+  std::vector<std::string> truth;  ///< what a record says of its target
 };
 
 Samples from_data(const std::string& spec, std::int64_t index, const soma::Model& model) {
   const soma::Dataset data = soma::data::load(spec).test;
   require_fit(model, data);
+  if (model.record_format().takes_records() && data.record_format() != model.record_format()) {
+    throw soma::StateError("data '" + spec +
+                           "' were not what the model was trained with; give the records "
+                           "themselves, with --input FILE");
+  }
   if (index < 0 || index >= data.size()) {
     throw soma::StateError("data '" + spec + "' has test samples 0 to " +
                            std::to_string(data.size() - 1) + ", there is no " +
@@ -47,8 +53,22 @@ Samples from_data(const std::string& spec, std::int64_t index, const soma::Model
   return samples;
 }
 
+/// Records as the model was trained with.
+Samples from_records(const std::string& text, const std::string& origin,
+                     const soma::RecordFormat& format) {
+  soma::data::Records records = soma::data::read_records(text, origin, format);
+  for (const std::string& note : records.notes) std::cerr << "data: " << note << "\n";
+  Samples samples;
+  samples.values = std::move(records.inputs);
+  samples.truth = std::move(records.truth);
+  return samples;
+}
+
 /// Numbers separated by commas or blanks, one sample a line; empty lines are skipped.
 Samples from_text(const std::string& text, const std::string& origin, const soma::Model& model) {
+  if (model.record_format().takes_records()) {
+    return from_records(text, origin, model.record_format());
+  }
   const auto wanted = static_cast<std::size_t>(model.input_shape().elements());
   Samples samples;
   std::istringstream in(text);
@@ -106,6 +126,24 @@ std::string class_text(std::int64_t index, const std::vector<std::string>& names
                                                          : std::to_string(index);
 }
 
+/// What a record says of its target: a class by name, or a number.
+nlohmann::ordered_json truth_json(const std::string& cell, const soma::RecordFormat& format) {
+  const auto& names = format.class_names;
+  const auto found = std::ranges::find(names, cell);
+  if (found != names.end()) return class_json(found - names.begin(), names);
+  return {{"name", cell}};
+}
+
+/// All digits of a bare number; of an answer in somebody's units those that tell it from others.
+std::string number_text(double value, const soma::RecordFormat& format) {
+  char text[40];
+  std::snprintf(text, sizeof text, format.takes_records() ? "%.6g" : "%.9g", value);
+  if (format.takes_records() && format.target) {
+    return format.fields[*format.target].name + " " + text;
+  }
+  return text;
+}
+
 }  // namespace
 
 int run_predict(Arguments args) {
@@ -116,7 +154,9 @@ int run_predict(Arguments args) {
                    "RUN|FILE (--input SPEC#I | FILE | -) | (--data SPEC --index I) [options]",
                    "What a trained model says about single samples: the likeliest classes, or the "
                    "output numbers.\nA text file (- for standard input) holds one sample a line, "
-                   "numbers separated by commas or blanks.\nOf a sequence, what comes at its end.");
+                   "numbers separated by commas or blanks;\nfor a model trained on a table, "
+                   "records as that table has them, with its header or without.\nOf a sequence, "
+                   "what comes at its end.");
   line.positional("RUN", &source)
       .option("input", &input, "WHAT", "SPEC#I (test sample I), a text file, or -")
       .option("data", &spec, "SPEC", "with --index: test sample of this data set")
@@ -143,6 +183,8 @@ int run_predict(Arguments args) {
                                  std::to_string(model.inputs().size()));
   }
   Samples samples = by_index ? from_data(spec, *index, model) : from_input(input, model);
+  const soma::RecordFormat& format = model.record_format();
+  if (samples.class_names.empty()) samples.class_names = format.class_names;
   if (samples.class_names.empty() && trained.config) {
     samples.class_names = trained.config->class_names;
   }
@@ -164,17 +206,24 @@ int run_predict(Arguments args) {
       predictor.run(values, output);
     }
     nlohmann::ordered_json one;
+    std::string truth;
     if (row < samples.labels.size()) {
       one["truth"] = class_json(samples.labels[row], samples.class_names);
+      truth = class_text(samples.labels[row], samples.class_names);
+    } else if (row < samples.truth.size() && !samples.truth[row].empty()) {
+      truth = samples.truth[row];
+      one["truth"] = truth_json(truth, format);
     }
+    if (!truth.empty()) truth = "   (truth " + truth + ")";
     if (!classes) {
-      one["output"] = output;
-      predictions.push_back(one);
-      if (json) continue;
-      for (std::size_t i = 0; i < output.size(); ++i) {
-        std::printf("%s%.9g", i == 0 ? "" : " ", static_cast<double>(output[i]));
+      one["output"] = nlohmann::ordered_json::array();
+      std::string text;
+      for (const float value : output) {
+        one["output"].push_back(format.answer(value));
+        text += (text.empty() ? "" : " ") + number_text(format.answer(value), format);
       }
-      std::printf("\n");
+      predictions.push_back(one);
+      if (!json) std::printf("%s%s\n", text.c_str(), truth.c_str());
       continue;
     }
     // Of a sequence, what comes at its end.
@@ -198,10 +247,7 @@ int run_predict(Arguments args) {
     }
     predictions.push_back(one);
     if (json) continue;
-    if (row < samples.labels.size()) {
-      text += "   (truth " + class_text(samples.labels[row], samples.class_names) + ")";
-    }
-    std::printf("%s\n", text.c_str());
+    std::printf("%s%s\n", text.c_str(), truth.c_str());
   }
   if (json) {
     const nlohmann::ordered_json out = {{"file", trained.file.string()},

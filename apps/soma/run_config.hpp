@@ -41,6 +41,7 @@ struct TrainingDefaults {
   std::string optimizer;  ///< "momentum" for sgd with it, or one of soma::optimizer_names()
   double learning_rate;
   std::int64_t batch;
+  std::int64_t updates = 0;  ///< as many epochs as make about so many; 0: one epoch
 };
 TrainingDefaults training_defaults(const std::string& model_name);
 

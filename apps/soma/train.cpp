@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
@@ -91,19 +92,35 @@ void apply_session(const Request& r, RunConfig& config) {
   if (r.steps) config.steps = *r.steps;
 }
 
+/// How often a small table is gone through, unless the command line says: some thousand updates.
+std::int64_t epochs_for(const TrainingDefaults& defaults, std::int64_t samples,
+                        std::int64_t batch) {
+  constexpr std::int64_t kMost = 300;
+  const std::int64_t steps = std::max<std::int64_t>(1, samples / batch);
+  return std::clamp<std::int64_t>((defaults.updates + steps - 1) / steps, 1, kMost);
+}
+
+soma::DataSplit load_data(const std::string& spec) {
+  soma::DataSplit data = soma::data::load(spec);
+  for (const std::string& note : data.train.notes()) std::cerr << "data: " << note << "\n";
+  return data;
+}
+
 std::unique_ptr<TrainingRun> new_run(const Request& r) {
-  soma::Model model = soma::Model::named(r.model);
+  soma::DataSplit data = load_data(r.data);
+  soma::Model model = soma::Model::named(r.model, data.train);
   const TrainingDefaults defaults = training_defaults(model.name());
   RunConfig config;
   config.model = model.name();
   config.architecture = model.to_json();
   config.data = r.data;
   config.batch = r.batch.value_or(defaults.batch);
+  config.epochs = epochs_for(defaults, data.train.size(), config.batch);
   config.optimizer = make_optimizer(r, defaults);
   if (!r.schedule.empty()) config.schedule = soma::Schedule(r.schedule);
   config.seed = r.seed.value_or(1);
   apply_session(r, config);
-  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model));
+  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
   run->create_folder(r.out);
   return run;
 }
@@ -114,7 +131,8 @@ std::unique_ptr<TrainingRun> resumed_run(const Request& r) {
   apply_session(r, config);
   soma::Model model =
       soma::Model::from_json(config.architecture, folder.config().string() + ", architecture");
-  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model));
+  soma::DataSplit data = load_data(config.data);
+  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
   run->open_folder(r.resume);
   return run;
 }
@@ -161,17 +179,20 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
 
 int run_train(Arguments args) {
   Request r;
-  CommandLine line("train", "MODEL --data SPEC [options] | --resume RUN [options]",
-                   "Trains MODEL, a built-in name (perceptron, mlp, lenet5) or a JSON file, and "
-                   "leaves a run folder\nwith weights, checkpoints, metrics.csv and report.html. "
-                   "SIGINT and SIGTERM save and stop.");
+  CommandLine line(
+      "train", "MODEL --data SPEC [options] | --resume RUN [options]",
+      "Trains MODEL, a built-in name (perceptron, mlp, tabular, lenet5, char-gpt) or a "
+      "JSON file, and leaves a run folder\nwith weights, checkpoints, metrics.csv and report.html. "
+      "SIGINT and SIGTERM save and stop.");
   line.positional("MODEL", &r.model, false)
-      .option("data", &r.data, "SPEC", "data set: a name of 'soma data list', text:FILE or idx:DIR")
+      .option("data", &r.data, "SPEC",
+              "data set: a name of 'soma data list', csv:FILE, text:FILE, idx:DIR, ...")
       .option("backend", &r.backend, "NAME", "auto (default) or one of 'soma backends'")
       .option("threads", &r.threads, "N", "threads; all usable CPUs if absent")
       .option("numerics", &r.numerics, "KIND",
               "fast (default), or exact: the same bits on every backend")
-      .option("epochs", &r.epochs, "E", "passes over the training data (default 1)")
+      .option("epochs", &r.epochs, "E",
+              "passes over the training data (default 1; more for tabular)")
       .option("steps", &r.steps, "S", "stop after S updates instead")
       .option("batch", &r.batch, "B", "samples per update")
       .option("optimizer", &r.optimizer, "NAME",

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -17,6 +18,8 @@ namespace {
 // A checkpoint every 15 s, or less often where it costs more than a fiftieth of that.
 constexpr double kCheckpointSeconds = 15;
 constexpr double kCheckpointShare = 0.02;
+// Epochs that are shorter than this share a checkpoint, a report and a line.
+constexpr double kEpochSeconds = 1;
 
 std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
@@ -49,12 +52,18 @@ double clock_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// "mnist", "idx-digits" for "idx:/data/digits": a SPEC or a name as part of a folder's name.
+/// "mnist", "idx-digits" for "idx:/data/digits", "people" for "people.csv?target=age": a SPEC or a
+/// name as part of a folder's name.
 std::string folder_word(const std::string& text) {
+  const std::string plain = text.substr(0, text.find('?'));
   std::string word;
-  const std::size_t colon = text.find(':');
-  if (colon != std::string::npos) word = text.substr(0, colon) + "-";
-  word += fs::path(text.substr(colon == std::string::npos ? 0 : colon + 1)).filename().string();
+  const std::size_t colon = plain.find(':');
+  if (colon != std::string::npos) word = plain.substr(0, colon) + "-";
+  const fs::path name =
+      fs::path(plain.substr(colon == std::string::npos ? 0 : colon + 1)).filename();
+  constexpr std::array kEndings = {".csv", ".tsv", ".txt", ".npz", ".npy"};
+  const bool known = std::ranges::find(kEndings, name.extension().string()) != kEndings.end();
+  word += known ? name.stem().string() : name.string();
   std::ranges::replace_if(
       word, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-' && c != '_'; }, '-');
   return word;
@@ -69,9 +78,8 @@ bool is_fresh(const RunFolder& folder) {
 
 }  // namespace
 
-TrainingRun::TrainingRun(RunConfig config, soma::Model model)
-    : config_(std::move(config)), model_(std::move(model)) {
-  data_ = soma::data::load(config_.data);
+TrainingRun::TrainingRun(RunConfig config, soma::Model model, soma::DataSplit data)
+    : config_(std::move(config)), model_(std::move(model)), data_(std::move(data)) {
   require_fit(model_, data_.train);
   require_fit(model_, data_.test);
   backend_ = open_backend(config_.backend, config_.numerics);
@@ -82,6 +90,10 @@ TrainingRun::TrainingRun(RunConfig config, soma::Model model)
                            .threads = static_cast<int>(config_.threads),
                            .schedule = config_.schedule});
   trainer_->kernels(std::min(config_.batch, data_.train.size()));
+}
+
+const soma::Dataset& TrainingRun::watched() const {
+  return data_.validation.size() > 0 ? data_.validation : data_.test;
 }
 
 std::int64_t TrainingRun::steps_per_epoch() const {
@@ -173,7 +185,7 @@ TrainingRun::Result TrainingRun::run() {
     fit.epochs = config_.epochs;
     fit.steps = config_.steps;
     fit.batch = config_.batch;
-    fit.validation = &data_.test;
+    fit.validation = &watched();
     fit.stop = &stop_requested;
     fit.on_step = [&](const soma::Progress& at) {
       bar(at);
@@ -198,10 +210,12 @@ TrainingRun::Result TrainingRun::run() {
   // The end of an epoch has been evaluated and saved; a run cut short by --steps has not.
   const bool has_row = !metrics_->rows().empty() && metrics_->rows().back().step == at.step;
   if (!has_row || !last_evaluation_) {
-    last_evaluation_ = trainer_->evaluate(data_.test);
+    last_evaluation_ = trainer_->evaluate(watched());
     if (!has_row) add_row(at, *last_evaluation_);
   }
+  metrics_->save();
   if (!has_row && at.step > first_step) save_checkpoint();
+  if (&watched() != &data_.test) last_evaluation_ = trainer_->evaluate(data_.test);
   model_.save(folder_.model());
   write_report("finished", &*last_evaluation_);
   result.finished = true;
@@ -223,13 +237,15 @@ void TrainingRun::on_step(const soma::Progress& at) {
 }
 
 void TrainingRun::on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation) {
+  const bool first = !last_evaluation_, last = at.step >= target_steps();
   last_evaluation_ = evaluation;
   add_row(at, evaluation);
+  if (!first && !last && clock_seconds() - last_checkpoint_clock_ < kEpochSeconds) return;
   save_checkpoint();
   write_report("training: epoch " + std::to_string(at.epoch + 1), &evaluation);
   char text[96];
-  std::snprintf(text, sizeof text, "epoch %lld: test loss %.4f",
-                static_cast<long long>(at.epoch + 1), evaluation.loss);
+  std::snprintf(text, sizeof text, "epoch %lld: %s loss %.4f", static_cast<long long>(at.epoch + 1),
+                &watched() == &data_.test ? "test" : "validation", evaluation.loss);
   std::cerr << text;
   if (!evaluation.confusion.empty()) std::cerr << ", accuracy " << percent(evaluation.accuracy);
   std::cerr << "\n";
@@ -238,6 +254,7 @@ void TrainingRun::on_epoch(const soma::Progress& at, const soma::Evaluation& eva
 void TrainingRun::save_checkpoint() {
   const double start = clock_seconds();
   losses_->save();
+  metrics_->save();
   trainer_->save_checkpoint(folder_.checkpoint());
   last_checkpoint_clock_ = clock_seconds();
   checkpoint_seconds_ = last_checkpoint_clock_ - start;

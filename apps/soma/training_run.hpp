@@ -21,9 +21,9 @@ class TrainingRun {
     std::string weights_sha256;
   };
 
-  /// Loads the data, opens the backend, checks that they fit the model and prepares every kernel,
-  /// so that nothing has been written when one of them is refused.
-  TrainingRun(RunConfig config, soma::Model model);
+  /// Opens the backend, checks that the data, those of config.data, fit the model and prepares
+  /// every kernel, so that nothing has been written when one of them is refused.
+  TrainingRun(RunConfig config, soma::Model model, soma::DataSplit data);
   TrainingRun(const TrainingRun&) = delete;  // the trainer refers to the model in here
   TrainingRun& operator=(const TrainingRun&) = delete;
 
@@ -34,9 +34,9 @@ class TrainingRun {
   /// the start if it has none yet. Throws if the data are no longer those the run began with.
   void open_folder(const std::string& folder);
 
-  /// Trains to the end, or until SIGINT or SIGTERM. Checkpoints at the end of every epoch and every
-  /// config.checkpoint_every steps, by default as often as keeps them below two per cent of the
-  /// time.
+  /// Trains to the end, or until SIGINT or SIGTERM. Checkpoints at the end of every epoch (of
+  /// epochs that last less than a second, about once a second) and every config.checkpoint_every
+  /// steps, by default as often as keeps them below two per cent of the time.
   Result run();
 
   const RunConfig& config() const { return config_; }
@@ -47,9 +47,12 @@ class TrainingRun {
   std::int64_t target_steps() const;
 
  private:
+  /// What is evaluated after every epoch: the validation part if there is one, else the test part.
+  const soma::Dataset& watched() const;
   void load_newest_checkpoint();
   void on_step(const soma::Progress& at);
   void on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation);
+  /// Writes everything but the report: metrics first, so that none is missing after a kill.
   void save_checkpoint();
   void add_row(const soma::Progress& at, const soma::Evaluation& evaluation);
   void write_report(const std::string& status, const soma::Evaluation* evaluation) const;

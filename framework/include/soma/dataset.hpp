@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "soma/api.hpp"
+#include "soma/record_format.hpp"
 #include "soma/tensor.hpp"
 
 namespace soma {
@@ -78,6 +79,16 @@ class SOMA_API Dataset {
   std::string sha256() const;
   /// The first n samples (all if n >= size()).
   Dataset head(std::int64_t n) const;
+  /// These samples, in this order. Throws ShapeError for a row that is none of [0, size()).
+  Dataset select(std::vector<std::int64_t> rows) const;
+
+  /// How its records became numbers, and the names of the classes: what training leaves in a model.
+  const RecordFormat& record_format() const noexcept;
+  /// What a person should know about how the data were read: columns left out, rows dropped.
+  const std::vector<std::string>& notes() const noexcept;
+  /// The same samples with that format, whose class names are those of the data, and with notes.
+  /// Throws ShapeError if the format's records have another number of inputs.
+  Dataset with_format(RecordFormat format, std::vector<std::string> notes = {}) const;
 
   struct Content;
 
@@ -91,9 +102,22 @@ class SOMA_API Dataset {
 
 struct DataSplit {
   Dataset train, test;
+  Dataset validation = {};  ///< empty unless asked for
 };
 
 namespace data {
+
+/// How samples are shared out.
+struct SplitOptions {
+  double test = 0.2, validation = 0;  ///< shares
+  std::uint64_t seed = 1;
+  bool stratify = true;  ///< each class alone, if there are classes
+  bool ordered = false;  ///< nothing drawn: the last are the test, those before the validation
+};
+
+/// A training part, a test part and, if asked for, one for validation, drawn by the seed. Where the
+/// share of the test is 0 it is the training part. Throws ShapeError if there are too few samples.
+SOMA_API DataSplit split(const Dataset& data, const SplitOptions& options = {});
 
 struct Info {
   std::string name;
@@ -102,18 +126,25 @@ struct Info {
   bool available = false;
 };
 
-/// Loads a data set by SPEC: a name ("mnist", "glyphs", "iris", "xor", "tinyshakespeare"),
-/// "idx:DIR" or "text:FILE". "mnist" is looked for as $SOMA_DATA/mnist and, if SOMA_DATA is not
-/// set, in $XDG_DATA_HOME/soma/mnist (~/.local/share); tinyshakespeare alike.
-///
-/// A text gives windows of its bytes, "text:FILE?context=64&stride=64" (as for tinyshakespeare):
-/// inputs i32 [context], the labels [context] are the bytes one further on; classes are the
-/// different bytes of the file, ascending. The last tenth of the file is the test. `seed` drives
-/// generated data and splits. Throws FormatError: one sentence with file, what was expected and
-/// what was found.
+/// How load() reads.
+struct LoadOptions {
+  std::uint64_t seed = 1;  ///< drives generated data and splits
+  /// Of a trained model: records are read as it says and nothing is learned from them; all of them
+  /// are the test, unless the SPEC says otherwise. nullptr: the format is learned.
+  const RecordFormat* format = nullptr;
+};
+
+/// Loads a data set by SPEC: a name of list(), or "FORM:PATH" with one of the forms csv, text and
+/// idx; options follow behind a question mark, "csv:houses.csv?target=price&test=0.25".
+/// framework/docs/data.md has them all. Throws FormatError: one sentence with file, place, what was
+/// expected and what was found.
+SOMA_API DataSplit load(const std::string& spec, const LoadOptions& options);
 SOMA_API DataSplit load(const std::string& spec, std::uint64_t seed = 1);
 /// The named sets, available or not.
 SOMA_API std::vector<Info> list();
+/// Where named sets are kept: SOMA_DATA or, if that is not set, $XDG_DATA_HOME/soma
+/// (~/.local/share/soma).
+SOMA_API std::filesystem::path folder();
 
 }  // namespace data
 }  // namespace soma

@@ -10,6 +10,7 @@
 
 #include "soma/layers.hpp"
 #include "soma/loss.hpp"
+#include "soma/record_format.hpp"
 #include "soma/tensor.hpp"
 
 namespace soma {
@@ -45,6 +46,7 @@ struct OutputLoss {
   double weight = 1;
 };
 
+class Dataset;
 class LayerRef;
 
 /// A network: layers with names, joined into a graph without cycles, and its parameters. Move-only.
@@ -130,15 +132,23 @@ class SOMA_API Model {
   /// field.
   std::string to_json() const;
   static Model from_json(std::string_view text, std::string_view origin = "model");
-  /// A built-in model ("perceptron", "mlp", "lenet5") or a JSON file. Throws FormatError that lists
+  /// A built-in model (one of builtin_names()) or a JSON file. Throws FormatError that lists
   /// what there is.
   static Model named(const std::string& name_or_file);
+  /// The same for a data set: perceptron, mlp and tabular take its samples and give its classes
+  /// or numbers; other models are as they are.
+  static Model named(const std::string& name_or_file, const Dataset& data);
   static std::vector<std::string> builtin_names();
 
   /// safetensors with the architecture in the metadata, and a self-test input and output that
   /// load() checks. Written to a temporary file, synced and renamed. load throws FormatError.
   void save(const std::filesystem::path& file) const;
   static Model load(const std::filesystem::path& file);
+
+  /// How records become its inputs and its outputs answers, and the names of its classes: left here
+  /// by training, saved with the model. Empty before.
+  const RecordFormat& record_format() const noexcept;
+  void set_record_format(RecordFormat format);
 
   struct State;
   const State& state() const noexcept { return *state_; }

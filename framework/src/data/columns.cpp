@@ -107,7 +107,46 @@ class WindowColumn final : public Column {
   std::int64_t offset_, stride_;
 };
 
+class SelectedColumn final : public Column {
+ public:
+  SelectedColumn(std::shared_ptr<const Column> from,
+                 std::shared_ptr<const std::vector<std::int64_t>> rows)
+      : Column(from->info()), from_(std::move(from)), rows_(std::move(rows)) {}
+
+  void gather(std::span<const std::int64_t> rows, std::byte* to) const override {
+    const std::size_t row_bytes =
+        static_cast<std::size_t>(info().sample.elements()) * size_bytes(info().type);
+    std::array<std::int64_t, 64> picked;
+    while (!rows.empty()) {
+      const auto some = rows.first(std::min(rows.size(), picked.size()));
+      std::ranges::transform(some, picked.begin(),
+                             [&](std::int64_t i) { return (*rows_)[static_cast<std::size_t>(i)]; });
+      from_->gather(std::span(picked).first(some.size()), to);
+      to += some.size() * row_bytes;
+      rows = rows.subspan(some.size());
+    }
+  }
+  void hash(std::int64_t n, io::Sha256& to) const override {
+    std::vector<std::byte> row(static_cast<std::size_t>(info().sample.elements()) *
+                               size_bytes(info().type));
+    for (std::int64_t i = 0; i < n; ++i) {
+      gather({&i, 1}, row.data());
+      to.update(row);
+    }
+  }
+  const char* kept_as() const noexcept override { return name_of(info().type); }
+
+ private:
+  std::shared_ptr<const Column> from_;
+  std::shared_ptr<const std::vector<std::int64_t>> rows_;
+};
+
 }  // namespace
+
+std::unique_ptr<Column> selected_column(std::shared_ptr<const Column> from,
+                                        std::shared_ptr<const std::vector<std::int64_t>> rows) {
+  return std::make_unique<SelectedColumn>(std::move(from), std::move(rows));
+}
 
 std::unique_ptr<Column> tensor_column(std::string name, Tensor values) {
   return std::make_unique<TensorColumn>(std::move(name), std::move(values));

@@ -38,17 +38,21 @@ std::unique_ptr<Column> window_column(std::string name,
                                       std::shared_ptr<const std::vector<std::uint8_t>> text,
                                       std::int64_t offset, std::int64_t length,
                                       std::int64_t stride);
+/// Rows of another column, in the given order; both are shared.
+std::unique_ptr<Column> selected_column(std::shared_ptr<const Column> from,
+                                        std::shared_ptr<const std::vector<std::int64_t>> rows);
 
 struct Dataset::Content {
-  std::vector<std::unique_ptr<Column>> inputs, targets;
+  std::vector<std::shared_ptr<const Column>> inputs, targets;
   std::vector<DataColumn> input_infos, target_infos;
-  std::vector<std::string> class_names;
+  RecordFormat format;
+  std::vector<std::string> notes;
 
-  void add_input(std::unique_ptr<Column> column) {
+  void add_input(std::shared_ptr<const Column> column) {
     input_infos.push_back(column->info());
     inputs.push_back(std::move(column));
   }
-  void add_target(std::unique_ptr<Column> column) {
+  void add_target(std::shared_ptr<const Column> column) {
     target_infos.push_back(column->info());
     targets.push_back(std::move(column));
   }

@@ -90,7 +90,7 @@ Dataset::Dataset(std::string name, Tensor inputs, std::vector<std::int32_t> labe
   auto content = std::make_shared<Content>();
   content->add_input(tensor_column("input", std::move(inputs)));
   content->add_target(label_column(std::move(labels)));
-  content->class_names = std::move(class_names);
+  content->format.class_names = std::move(class_names);
   content_ = std::move(content);
 }
 
@@ -119,7 +119,7 @@ Dataset::Dataset(std::string name, Shape sample, std::vector<std::uint8_t> bytes
   auto content = std::make_shared<Content>();
   content->add_input(byte_column(sample, std::move(bytes)));
   content->add_target(label_column(std::move(labels)));
-  content->class_names = std::move(class_names);
+  content->format.class_names = std::move(class_names);
   content_ = std::move(content);
 }
 
@@ -144,7 +144,7 @@ Dataset::Dataset(std::string name, std::vector<ColumnData> inputs, std::vector<C
     fail(name_, "expected the names of classes for i32 targets and only for these, got " +
                     std::to_string(class_names.size()));
   }
-  content->class_names = std::move(class_names);
+  content->format.class_names = std::move(class_names);
   content_ = std::move(content);
 }
 
@@ -165,7 +165,7 @@ Dataset Dataset::windows(std::string name, std::vector<std::uint8_t> text, std::
   auto content = std::make_shared<Content>();
   content->add_input(window_column("input", shared, 0, length, stride));
   content->add_target(window_column("labels", shared, 1, length, stride));
-  content->class_names = std::move(class_names);
+  content->format.class_names = std::move(class_names);
   return {std::move(name), (indices - 1 - length) / stride + 1, std::move(content)};
 }
 
@@ -174,7 +174,7 @@ const std::vector<DataColumn>& Dataset::targets() const noexcept { return conten
 const Shape& Dataset::sample_shape() const noexcept { return inputs()[0].sample; }
 const Shape& Dataset::target_shape() const noexcept { return targets()[0].sample; }
 const std::vector<std::string>& Dataset::class_names() const noexcept {
-  return content_->class_names;
+  return content_->format.class_names;
 }
 
 void Dataset::gather_input(std::size_t column, std::span<const std::int64_t> rows,
@@ -215,6 +215,37 @@ std::string Dataset::sha256() const {
     if (!one_label) column->hash(size_, hash);
   }
   return hash.hex();
+}
+
+Dataset Dataset::select(std::vector<std::int64_t> rows) const {
+  for (const std::int64_t row : rows) {
+    if (row >= 0 && row < size_) continue;
+    fail(name_,
+         "select: expected rows of [0," + std::to_string(size_) + "), got " + std::to_string(row));
+  }
+  const auto size = static_cast<std::int64_t>(rows.size());
+  const auto shared = std::make_shared<const std::vector<std::int64_t>>(std::move(rows));
+  auto content = std::make_shared<Content>();
+  for (const auto& column : content_->inputs) content->add_input(selected_column(column, shared));
+  for (const auto& column : content_->targets) content->add_target(selected_column(column, shared));
+  content->format = content_->format;
+  content->notes = content_->notes;
+  return {name_, size, std::move(content)};
+}
+
+const RecordFormat& Dataset::record_format() const noexcept { return content_->format; }
+const std::vector<std::string>& Dataset::notes() const noexcept { return content_->notes; }
+
+Dataset Dataset::with_format(RecordFormat format, std::vector<std::string> notes) const {
+  if (format.takes_records() && format.inputs() != sample_shape().elements()) {
+    fail(name_, "expected a format of " + std::to_string(sample_shape().elements()) +
+                    " inputs, got one of " + std::to_string(format.inputs()));
+  }
+  auto content = std::make_shared<Content>(*content_);
+  format.class_names = content_->format.class_names;
+  content->format = std::move(format);
+  content->notes = std::move(notes);
+  return {name_, size_, std::move(content)};
 }
 
 Dataset Dataset::head(std::int64_t n) const {

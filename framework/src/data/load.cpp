@@ -2,11 +2,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "data/builtin.hpp"
+#include "data/csv.hpp"
 #include "data/idx.hpp"
+#include "data/spec.hpp"
+#include "data/split.hpp"
+#include "data/tables.hpp"
 #include "data/text.hpp"
 #include "soma/dataset.hpp"
 #include "soma/error.hpp"
@@ -17,98 +20,169 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kIdxForm = "idx:";
-constexpr std::string_view kTextForm = "text:";
-
 fs::path from_environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? fs::path() : fs::path(value);
 }
 
-/// Where real sets are kept: SOMA_DATA, or the user's folder for data (XDG Base Directory
-/// Specification 0.8: an unset, empty or relative XDG_DATA_HOME means ~/.local/share).
-fs::path data_folder() {
+/// A set with a name: built in, or in its place under folder().
+struct NamedSet {
+  std::string name, summary;
+  DataSplit (*load)(Spec spec, const LoadOptions& options, const fs::path& place);
+  std::string place;              // empty if built in
+  bool (*here)(const fs::path&);  // whether it is in its place
+};
+
+/// Takes the validation part that the SPEC asks for out of the training part.
+DataSplit with_validation(Spec& spec, const LoadOptions& options, DataSplit parts) {
+  const double share = spec.number_option("validation", 0, 0, 0.9);
+  const std::uint64_t seed = spec.seed_option("seed", options.seed);
+  spec.finish();
+  if (share == 0) return parts;
+  DataSplit again = split(parts.train, {.test = share, .seed = seed});
+  parts.train = std::move(again.train);
+  parts.validation = std::move(again.test);
+  return parts;
+}
+
+bool file_exists(const fs::path& file) { return fs::is_regular_file(file); }
+
+DataSplit load_mnist(Spec spec, const LoadOptions& options, const fs::path& place) {
+  return with_validation(spec, options, load_idx("mnist", place, 10, how_to_get("mnist")));
+}
+
+DataSplit load_glyphs(Spec spec, const LoadOptions& options, const fs::path&) {
+  const std::uint64_t seed = spec.seed_option("seed", options.seed);
+  return with_validation(spec, options, make_glyphs(seed));
+}
+
+DataSplit load_iris(Spec spec, const LoadOptions& options, const fs::path&) {
+  const std::uint64_t seed = spec.seed_option("seed", options.seed);
+  spec.finish();
+  return make_iris(seed);
+}
+
+DataSplit load_xor(Spec spec, const LoadOptions&, const fs::path&) {
+  spec.finish();
+  return make_xor();
+}
+
+DataSplit load_shakespeare(Spec spec, const LoadOptions&, const fs::path& place) {
+  if (!file_exists(place)) {
+    throw FormatError("data 'tinyshakespeare': expected " + place.string() + ", found none" +
+                      how_to_get("tinyshakespeare"));
+  }
+  return load_text(std::move(spec), place);
+}
+
+const std::vector<NamedSet>& named_sets() {
+  static const std::vector<NamedSet> sets = [] {
+    std::vector<NamedSet> list = {
+        {"mnist", "handwritten digits, 28x28 grey, 10 classes; 60,000 train, 10,000 test",
+         load_mnist, "mnist", has_idx},
+        {"glyphs", "drawn digits, 28x28 grey, 10 classes; 10,000 train, 2,000 test", load_glyphs,
+         "", nullptr},
+        {"iris", "Fisher's flowers, 4 lengths, 3 species; 99 train, 51 test", load_iris, "",
+         nullptr},
+        {"xor", "exclusive or of 2 bits, 2 classes; 4 train, the same 4 test", load_xor, "",
+         nullptr},
+        {"tinyshakespeare",
+         "plays by Shakespeare, 65 characters; windows of 64, 15,685 train, 1,742 test",
+         load_shakespeare, "tinyshakespeare/input.txt", file_exists}};
+    for (const NamedTable& table : named_tables()) {
+      list.push_back({table.name, table.summary, load_named_table, table.place, file_exists});
+    }
+    return list;
+  }();
+  return sets;
+}
+
+struct Form {
+  const char* name;
+  DataSplit (*load)(Spec spec, const LoadOptions& options, const std::string& path);
+  std::vector<std::string> endings;  // of files that need not be told
+};
+
+const std::vector<Form>& forms() {
+  static const std::vector<Form> list = {
+      {"csv",
+       [](Spec spec, const LoadOptions& options, const std::string& path) {
+         return load_csv(std::move(spec), path, options);
+       },
+       {".csv", ".tsv", ".csv.gz"}},
+      {"text",
+       [](Spec spec, const LoadOptions&, const std::string& path) {
+         return load_text(std::move(spec), path);
+       },
+       {".txt"}},
+      {"idx",
+       [](Spec spec, const LoadOptions& options, const std::string& path) {
+         DataSplit parts = load_idx(spec.text(), path);
+         return with_validation(spec, options, std::move(parts));
+       },
+       {}},
+  };
+  return list;
+}
+
+/// The form that a SPEC names or, for a path alone, the one of such files; nullptr if there is
+/// none.
+const Form* form_of(const Spec& spec) {
+  for (const Form& form : forms()) {
+    if (spec.has_path() && !spec.path().empty() && spec.form() == form.name) return &form;
+    if (spec.has_path() || !fs::exists(spec.form())) continue;
+    const auto ends = [&](const std::string& ending) { return spec.form().ends_with(ending); };
+    if (std::ranges::any_of(form.endings, ends)) return &form;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+fs::path folder() {
+  // XDG Base Directory Specification 0.8: an unset, empty or relative XDG_DATA_HOME means
+  // ~/.local/share.
   if (const fs::path set = from_environment("SOMA_DATA"); !set.empty()) return set;
   fs::path shared = from_environment("XDG_DATA_HOME");
   if (!shared.is_absolute()) shared = from_environment("HOME") / ".local/share";
   return shared / "soma";
 }
 
-struct NamedSet {
-  const char* name;
-  const char* summary;
-  DataSplit (*load)(std::uint64_t seed);
-  fs::path (*place)();            // file or folder; nullptr if built in
-  bool (*here)(const fs::path&);  // whether it is in its place
-};
-
-fs::path mnist_folder() { return data_folder() / "mnist"; }
-
-DataSplit load_mnist(std::uint64_t /*seed*/) {
-  const bool set = !from_environment("SOMA_DATA").empty();
-  return load_idx("mnist", mnist_folder(), 10,
-                  set ? "" : "; SOMA_DATA, the folder that has a folder mnist, is not set");
+std::string how_to_get(const std::string& name) {
+  return from_environment("SOMA_DATA").empty()
+             ? "; SOMA_DATA, the folder that has a folder " + name + ", is not set"
+             : "";
 }
 
-constexpr std::string_view kShakespeare = "tinyshakespeare";
-
-fs::path shakespeare_file() { return data_folder() / kShakespeare / "input.txt"; }
-
-DataSplit load_shakespeare(std::string_view options) {
-  if (!fs::exists(shakespeare_file()) && from_environment("SOMA_DATA").empty()) {
-    throw FormatError("data 'tinyshakespeare': expected " + shakespeare_file().string() +
-                      ", found none; SOMA_DATA, the folder that has a folder tinyshakespeare, is "
-                      "not set");
-  }
-  return load_text(std::string(kShakespeare), shakespeare_file(), options);
+DataSplit load(const std::string& text, std::uint64_t seed) {
+  return load(text, LoadOptions{.seed = seed});
 }
 
-bool file_exists(const fs::path& file) { return fs::exists(file); }
-
-constexpr NamedSet kSets[] = {
-    {"mnist", "handwritten digits, 28x28 grey, 10 classes; 60,000 train, 10,000 test", load_mnist,
-     mnist_folder, has_idx},
-    {"glyphs", "drawn digits, 28x28 grey, 10 classes; 10,000 train, 2,000 test", make_glyphs,
-     nullptr, nullptr},
-    {"iris", "Fisher's flowers, 4 lengths, 3 species; 99 train, 51 test", make_iris, nullptr,
-     nullptr},
-    {"xor", "exclusive or of 2 bits, 2 classes; 4 train, the same 4 test",
-     [](std::uint64_t) { return make_xor(); }, nullptr, nullptr},
-    {"tinyshakespeare",
-     "plays by Shakespeare, 65 characters; windows of 64, 15,685 train, 1,742 test",
-     [](std::uint64_t) { return load_shakespeare(""); }, shakespeare_file, file_exists},
-};
-
-}  // namespace
-
-DataSplit load(const std::string& spec, std::uint64_t seed) {
+DataSplit load(const std::string& text, const LoadOptions& options) {
+  const Spec spec(text);
   std::string known;
-  for (const NamedSet& set : kSets) {
-    if (spec == set.name) return set.load(seed);
-    known += std::string(set.name) + ", ";
+  for (const NamedSet& set : named_sets()) {
+    if (!spec.has_path() && spec.form() == set.name) {
+      return set.load(spec, options, folder() / set.place);
+    }
+    known += set.name + ", ";
   }
-  if (spec.starts_with(kIdxForm) && spec.size() > kIdxForm.size()) {
-    return load_idx(spec, spec.substr(kIdxForm.size()));
+  if (const Form* form = form_of(spec)) {
+    return form->load(spec, options, spec.has_path() ? spec.path() : spec.form());
   }
-  const auto question = std::min(spec.find('?'), spec.size());
-  const std::string_view options =
-      std::string_view(spec).substr(std::min(question + 1, spec.size()));
-  if (std::string_view(spec).substr(0, question) == kShakespeare) return load_shakespeare(options);
-  if (spec.starts_with(kTextForm) && question > kTextForm.size()) {
-    return load_text(spec, spec.substr(kTextForm.size(), question - kTextForm.size()), options);
-  }
-  throw FormatError("data '" + spec + "': expected " + known +
-                    "text:FILE or idx:DIR (a folder with MNIST's "
-                    "four files), found an unknown name");
+  spec.fail("expected " + known +
+            "csv:FILE, text:FILE or idx:DIR (a folder with MNIST's four files), found an unknown "
+            "name and no such file");
 }
 
 std::vector<Info> list() {
   std::vector<Info> infos;
-  for (const NamedSet& set : kSets) {
+  for (const NamedSet& set : named_sets()) {
     Info info{set.name, set.summary, "built in", true};
-    if (set.place != nullptr) {
-      info.source = set.place().string();
-      info.available = set.here(set.place());
+    if (!set.place.empty()) {
+      const fs::path place = folder() / set.place;
+      info.source = place.string();
+      info.available = set.here(place);
     }
     infos.push_back(std::move(info));
   }

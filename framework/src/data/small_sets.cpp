@@ -90,6 +90,21 @@ std::array<Scale, kFeatures> scales(const std::vector<Flower>& flowers) {
   return result;
 }
 
+/// In centimetres, as the table is usually given.
+RecordFormat format_of(const std::array<Scale, kFeatures>& scale,
+                       const std::vector<std::string>& species) {
+  constexpr std::array kNames = {"sepal length", "sepal width", "petal length", "petal width"};
+  RecordFormat format;
+  for (std::size_t f = 0; f < kFeatures; ++f) {
+    format.fields.push_back(
+        {.name = kNames[f], .mean = scale[f].mean / 10, .deviation = scale[f].deviation / 10});
+  }
+  format.target = format.fields.size();
+  format.fields.push_back(
+      {.name = "species", .kind = RecordField::Kind::category, .categories = species});
+  return format;
+}
+
 Dataset standardised(const Rows& rows, const std::array<Scale, kFeatures>& scale) {
   Tensor inputs({static_cast<std::int64_t>(rows.flowers.size()), kFeatures});
   auto to = inputs.as<float>().begin();
@@ -98,7 +113,9 @@ Dataset standardised(const Rows& rows, const std::array<Scale, kFeatures>& scale
       *to++ = static_cast<float>((flower[f] - scale[f].mean) / scale[f].deviation);
     }
   }
-  return {"iris", std::move(inputs), rows.labels, {"setosa", "versicolor", "virginica"}};
+  const std::vector<std::string> species = {"setosa", "versicolor", "virginica"};
+  return Dataset("iris", std::move(inputs), rows.labels, species)
+      .with_format(format_of(scale, species));
 }
 
 }  // namespace

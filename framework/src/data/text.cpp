@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -18,38 +17,6 @@ namespace {
 constexpr std::int64_t kContext = 64;
 constexpr std::ptrdiff_t kTestShare = 10;  // one part in so many
 
-std::int64_t positive(const std::string& name, std::string_view option, std::string_view value) {
-  std::int64_t n = 0;
-  const auto read = std::from_chars(value.data(), value.data() + value.size(), n);
-  if (read.ec != std::errc() || read.ptr != value.data() + value.size() || n < 1) {
-    throw FormatError("data '" + name + "': " + std::string(option) +
-                      ": expected a positive integer, found \"" + std::string(value) + "\"");
-  }
-  return n;
-}
-
-struct Windows {
-  std::int64_t context = kContext, stride = 0;
-};
-
-Windows windows_of(const std::string& name, std::string_view options) {
-  Windows windows;
-  while (!options.empty()) {
-    const std::string_view option = options.substr(0, options.find('&'));
-    options.remove_prefix(std::min(options.size(), option.size() + 1));
-    const auto equals = std::min(option.find('='), option.size());
-    const std::string_view key = option.substr(0, equals);
-    const std::string_view value = option.substr(std::min(equals + 1, option.size()));
-    if (key != "context" && key != "stride") {
-      throw FormatError("data '" + name + "': expected context=N or stride=N, found \"" +
-                        std::string(option) + "\"");
-    }
-    (key == "context" ? windows.context : windows.stride) = positive(name, key, value);
-  }
-  if (windows.stride == 0) windows.stride = windows.context;
-  return windows;
-}
-
 std::string name_of_byte(std::uint8_t byte) {
   if (byte == '\n') return "\\n";
   if (byte == '\t') return "\\t";
@@ -62,12 +29,13 @@ std::string name_of_byte(std::uint8_t byte) {
 
 }  // namespace
 
-DataSplit load_text(const std::string& name, const std::filesystem::path& file,
-                    std::string_view options) {
-  const Windows windows = windows_of(name, options);
+DataSplit load_text(Spec spec, const std::filesystem::path& file) {
+  const std::int64_t context = spec.count_option("context", kContext);
+  const std::int64_t stride = spec.count_option("stride", context);
+  spec.finish();
   std::ifstream in(file, std::ios::binary);
   if (!in || std::filesystem::is_directory(file)) {
-    throw FormatError("data '" + name + "': cannot read " + file.string());
+    spec.fail("cannot read " + file.string());
   }
   std::vector<std::uint8_t> text{std::istreambuf_iterator<char>(in), {}};
   std::array<bool, 256> occurs{};
@@ -81,16 +49,15 @@ DataSplit load_text(const std::string& name, const std::filesystem::path& file,
   }
   std::ranges::transform(text, text.begin(), [&](std::uint8_t byte) { return index[byte]; });
   const auto tested = static_cast<std::ptrdiff_t>(text.size()) / kTestShare;
-  if (tested < windows.context + 1) {
-    throw FormatError(file.string() + ": expected " +
-                      std::to_string(kTestShare * (windows.context + 1)) +
-                      " bytes or more for a context of " + std::to_string(windows.context) +
-                      ", found " + std::to_string(text.size()));
+  if (tested < context + 1) {
+    throw FormatError(file.string() + ": expected " + std::to_string(kTestShare * (context + 1)) +
+                      " bytes or more for a context of " + std::to_string(context) + ", found " +
+                      std::to_string(text.size()));
   }
   std::vector<std::uint8_t> test(text.end() - tested, text.end());
   text.resize(text.size() - static_cast<std::size_t>(tested));
-  return {Dataset::windows(name, std::move(text), windows.context, windows.stride, names),
-          Dataset::windows(name, std::move(test), windows.context, windows.stride, names)};
+  return {Dataset::windows(spec.text(), std::move(text), context, stride, names),
+          Dataset::windows(spec.text(), std::move(test), context, stride, names)};
 }
 
 }  // namespace soma::data

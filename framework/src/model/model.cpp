@@ -287,4 +287,7 @@ std::vector<Model::LayerView> Model::layers() const {
   return views;
 }
 
+const RecordFormat& Model::record_format() const noexcept { return state_->format; }
+void Model::set_record_format(RecordFormat format) { state_->format = std::move(format); }
+
 }  // namespace soma

@@ -18,6 +18,7 @@ namespace {
 
 constexpr const char* kModelKey = "soma_model";
 constexpr const char* kVersionKey = "soma_version";
+constexpr const char* kRecordsKey = "soma_records";
 
 io::Element element_of(const Tensor& tensor) {
   return tensor.dtype() == DType::i32 ? io::Element::i32 : io::Element::f32;
@@ -68,6 +69,7 @@ class ModelFileReader {
       }
     }
     if (tested) run_self_test(model);
+    read_records(model);
     return model;
   }
 
@@ -105,6 +107,18 @@ class ModelFileReader {
       for (Tensor& tensor : *tensors) copy(names_[name++], tensor);
     }
     return true;
+  }
+
+  void read_records(Model& model) const {
+    const auto json = reader_.metadata().find(kRecordsKey);
+    if (json == reader_.metadata().end()) return;
+    RecordFormat format = RecordFormat::from_json(
+        json->second, reader_.file().string() + ": " + std::string(kRecordsKey));
+    if (format.takes_records() && format.inputs() != model.input_shape().elements()) {
+      fail("expected a record format of " + std::to_string(model.input_shape().elements()) +
+           " inputs, found one of " + std::to_string(format.inputs()));
+    }
+    model.set_record_format(std::move(format));
   }
 
   void run_self_test(const Model& model) const {
@@ -158,7 +172,9 @@ void Model::save(const std::filesystem::path& file) const {
   } catch (const PluginError&) {
     // Without the reference backend the file is whole all the same, only without a self-test.
   }
-  io::write_safetensors(file, tensors, {{kModelKey, to_json()}, {kVersionKey, version()}});
+  io::Metadata metadata = {{kModelKey, to_json()}, {kVersionKey, version()}};
+  if (record_format() != RecordFormat()) metadata[kRecordsKey] = record_format().to_json();
+  io::write_safetensors(file, tensors, metadata);
 }
 
 Model Model::load(const std::filesystem::path& file) { return ModelFileReader(file).read(); }

@@ -256,8 +256,7 @@ class ModelReader {
     if (value.is_object()) {
       name = text_at(pointer + "/type", required(pointer, value, "type"));
       for (const auto& [key, option] : value.items()) {
-        if (key != "type")
-          options.set(key, loss_option(member_pointer(pointer, key), key, option));
+        if (key != "type") options.set(key, loss_option(member_pointer(pointer, key), key, option));
       }
     } else {
       name = text_at(pointer, value);
@@ -553,13 +552,23 @@ Model Model::from_json(std::string_view text, std::string_view origin) {
   return ModelReader(text, origin).read();
 }
 
-Model Model::named(const std::string& name_or_file) {
-  if (auto model = make_builtin(name_or_file)) return std::move(*model);
-  if (fs::exists(name_or_file)) return from_json(read_text(name_or_file), name_or_file);
+namespace {
+
+Model named_model(const std::string& name_or_file, const Dataset* data) {
+  if (auto model = make_builtin(name_or_file, data)) return std::move(*model);
+  if (fs::exists(name_or_file)) return Model::from_json(read_text(name_or_file), name_or_file);
   std::string known;
-  for (const std::string& name : builtin_names()) known += name + ", ";
+  for (const std::string& name : Model::builtin_names()) known += name + ", ";
   throw FormatError("model '" + name_or_file + "': expected " + known +
                     "or a JSON file, found no file of that name");
+}
+
+}  // namespace
+
+Model Model::named(const std::string& name_or_file) { return named_model(name_or_file, nullptr); }
+
+Model Model::named(const std::string& name_or_file, const Dataset& data) {
+  return named_model(name_or_file, &data);
 }
 
 }  // namespace soma

@@ -23,6 +23,7 @@ struct Model::State {
   std::vector<OutputLoss> losses;    // output "" for the first one
   std::vector<Parameter> parameters;
   bool initialized = false;
+  RecordFormat format;
 
   // The graph for one sample, kept while layers are added so that each is checked at once.
   Graph probe;

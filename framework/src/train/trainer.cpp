@@ -168,6 +168,7 @@ Progress Trainer::fit(const Dataset& train, const FitOptions& options) {
   Progress& at = s.progress;
   require_fit(s.model, train);
   if (options.validation != nullptr) require_fit(s.model, *options.validation);
+  s.model.set_record_format(train.record_format());
   if (options.batch < 1)
     throw ShapeError("fit: batch: expected 1 or more, got " + std::to_string(options.batch));
   const std::int64_t n = train.size(), batch = std::min(options.batch, n);

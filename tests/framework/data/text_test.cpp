@@ -67,8 +67,8 @@ TEST(TextFileErrors, SayWhatWasFound) {
                                                  "?context=none': context: expected a positive "
                                                  "integer, found \"none\"");
   EXPECT_EQ(message(spec + "?length=4"), "data '" + spec +
-                                             "?length=4': expected context=N or stride=N, found "
-                                             "\"length=4\"");
+                                             "?length=4': expected the options context and "
+                                             "stride, found \"length\"");
 }
 
 TEST(TinyShakespeare, Has65Characters) {

@@ -49,6 +49,7 @@ TEST(ModelJson, HoldsTheBuiltInModels) {
     soma::Shape input, output;
   } models[] = {{"perceptron", 7850, digit, classes},
                 {"mlp", 535'818, digit, classes},
+                {"tabular", 52'650, digit, classes},
                 {"lenet5", 1'663'370, digit, classes},
                 {"char-gpt", 804'096, {64}, {64, 65}}};
   std::vector<std::string> names;
@@ -184,7 +185,8 @@ TEST(ModelJson, IsReadFromAFile) {
 
 TEST(ModelJsonErrors, ListTheModelsThereAre) {
   EXPECT_EQ(message_of<FormatError>([] { Model::named("lenet"); }),
-            "model 'lenet': expected perceptron, mlp, lenet5, char-gpt, or a JSON file, found no "
+            "model 'lenet': expected perceptron, mlp, tabular, lenet5, char-gpt, or a JSON file, "
+            "found no "
             "file of that name");
   const TemporaryFolder folder;
   EXPECT_EQ(message_of<FormatError>([&] { Model::named(folder.path().string()); }),

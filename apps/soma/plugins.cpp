@@ -29,7 +29,8 @@ void print_json(const std::vector<soma::PluginRecord>& records) {
                        {"kind", record.kind},
                        {"status", name_of(record.status)},
                        {"code", record.code},
-                       {"reason", record.reason}});
+                       {"reason", record.reason},
+                       {"note", record.note}});
   }
   std::cout << nlohmann::ordered_json{{"plugins", plugins}}.dump() << "\n";
 }
@@ -53,6 +54,10 @@ void print_text(const std::vector<soma::PluginRecord>& records) {
     first = false;
     std::cout << "  " << record.path.string() << "\n    " << record.code << ": " << record.reason
               << "\n";
+  }
+  for (const auto& record : records) {
+    if (!record.note.empty())
+      std::cout << "\nNote: " << record.path.string() << " was " << record.note << "\n";
   }
   std::cout << (records.empty() ? "No plugins found. Searched, in this order\n"
                                 : "\nSearched, in this order\n");

@@ -22,6 +22,9 @@ enum class PluginStatus { ready, rejected, shadowed };
 ///   no_abi_tag       lacks a section named soma_abi_MAJOR_MINOR
 ///   abi_version      an ABI this host cannot speak
 ///   instruction_set  needs what this CPU lacks, or does not say what it needs
+///   probe_crash      it ended the test process in which it was tried
+///   probe_timeout    it did not come back within the time limit of the test process
+///   self_check       a first use of what it brings went wrong in the test process
 ///   load_failed      the dynamic loader refused it
 ///   fp_environment   loading or entering it changed rounding, flush-to-zero or exception masks
 ///   entry_failed     its entry point is missing, failed, threw or brought nothing
@@ -36,6 +39,7 @@ struct PluginRecord {
   PluginStatus status = PluginStatus::rejected;
   std::string code;    ///< empty when ready
   std::string reason;  ///< empty when ready
+  std::string note;    ///< of a ready one: what to know about it, e.g. why it was not tried out
 };
 
 /// Puts a folder in front of the search path (--plugin-path). Call before the first look-up.

@@ -1,21 +1,14 @@
 #include "plugins/admission.hpp"
 
-#include <dlfcn.h>
-
-#include <array>
-#include <atomic>
 #include <boost/dll/shared_library.hpp>
 #include <charconv>
-#include <cstdio>
-#include <cstdlib>
-#include <exception>
 #include <string_view>
-#include <type_traits>
 
 #include "plugins/cpu_level.hpp"
 #include "plugins/elf_file.hpp"
-#include "plugins/fp_environment.hpp"
-#include "soma/version.hpp"
+#include "plugins/entrance.hpp"
+#include "plugins/probe.hpp"
+#include "plugins/verdict_cache.hpp"
 
 namespace soma::plugins {
 namespace {
@@ -28,6 +21,7 @@ struct Candidate {
   ElfFile elf;
   boost::dll::shared_library* library = nullptr;
   Manifest manifest;
+  std::string note;
 };
 
 /// The two numbers of "soma_abi_MAJOR_MINOR".
@@ -78,107 +72,51 @@ Rejection check_instruction_set(Candidate& candidate) {
               std::string(kTag) + "..."};
 }
 
-Rejection fp_changed(const char* when, const FpControl& before, const FpControl& after) {
-  char text[160];
-  if (after.mxcsr != before.mxcsr) {
-    std::snprintf(text, sizeof text,
-                  "%s changed the floating-point environment (MXCSR from %04x to %04x)", when,
-                  before.mxcsr, after.mxcsr);
-  } else {
-    std::snprintf(text, sizeof text,
-                  "%s changed the floating-point environment (x87 control word from %04x to %04x)",
-                  when, before.x87, after.x87);
+/// The verdict of an earlier test process if file and surroundings are the same, else of a new one.
+Rejection try_in_test_process(Candidate& candidate) {
+  const Probe probe = find_probe();
+  if (probe.program.empty()) {
+    candidate.note = "admitted without a test process: " + probe.missing;
+    return {};
   }
-  constexpr std::uint32_t kFlushes = 0x8040;  // FTZ and DAZ
-  const bool flushes = (after.mxcsr & ~before.mxcsr & kFlushes) != 0;
-  return {"fp_environment",
-          text + std::string(flushes ? ", as a library linked with -ffast-math does" : "")};
+  const VerdictCache cache(probe);
+  if (const auto verdict = cache.recall(candidate.file)) return *verdict;
+  const FileIdentity before = FileIdentity::of(candidate.file);
+  const ProbeResult result = run_probe(probe, candidate.file);
+  // The loader of the test process may miss what this process has loaded or exports by itself, and
+  // a refusal runs no code of the file; so this process asks its own loader.
+  if (result.verdict.code == "load_failed") {
+    candidate.note = "admitted without a test process, where " + result.verdict.reason;
+    return {};
+  }
+  if (!result.ran) {
+    candidate.note = "admitted without a test process: " + result.verdict.reason;
+    return {};
+  }
+  cache.remember(candidate.file, before, result.verdict);
+  return result.verdict;
 }
 
-std::atomic<bool> process_exits{false};
-
-Rejection load(Candidate& candidate) {
-  const FpControl before = FpControl::read();
-  // Never destroyed: unloading a library whose threads still run ends the process.
-  auto* library = new boost::dll::shared_library;
-  std::error_code error;
-  const auto mode = boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local |
-                    static_cast<boost::dll::load_mode::type>(RTLD_NODELETE);
-  library->load(candidate.file, error, mode);
-  const FpControl after = FpControl::read();
-  if (after != before) before.restore();
-  if (error) {
-    const char* text = dlerror();
-    const std::string why = text != nullptr ? text : error.message();
-    delete library;  // holds nothing
-    return {"load_failed", "the dynamic loader refused it: " + why};
-  }
-  if (after != before) return fp_changed("loading it", before, after);
-  // Handlers run in the reverse order of their registration: this one before the library's own
-  // destructors.
-  std::atexit([] { process_exits.store(true, std::memory_order_relaxed); });
-  candidate.library = library;
-  return {};
-}
-
-/// Calls the entry point. An exception must not cross the line; one that does is caught here.
-soma_status call_entry(soma_plugin_entry_fn entry, const soma_plugin** table, soma_text* why) {
-  static const soma_host host = {sizeof(soma_host), SOMA_ABI_MAJOR, SOMA_ABI_MINOR, version()};
-  const auto tell = [why](const char* text) {
-    std::snprintf(why->data, why->capacity, "it threw an exception: %s", text);
-    return SOMA_FAILED;
-  };
-  try {
-    return entry(&host, table, why);
-  } catch (const std::exception& e) {
-    return tell(e.what());
-  } catch (...) {
-    return tell("not a std::exception");
-  }
-}
+Rejection load(Candidate& candidate) { return load_library(candidate.file, &candidate.library); }
 
 Rejection enter(Candidate& candidate) {
-  const auto failed = [](const std::string& how) {
-    return Rejection{"entry_failed", std::string("its entry point ") + SOMA_PLUGIN_ENTRY + how};
-  };
-  if (!candidate.library->has(SOMA_PLUGIN_ENTRY)) return failed(" is missing");
-  const soma_plugin_entry_fn entry =
-      &candidate.library->get<std::remove_pointer_t<soma_plugin_entry_fn>>(SOMA_PLUGIN_ENTRY);
-
-  const FpControl before = FpControl::read();
-  const soma_plugin* table = nullptr;
-  std::array<char, 1024> buffer{};
-  soma_text why{buffer.data(), buffer.size()};
-  const soma_status status = call_entry(entry, &table, &why);
-  buffer.back() = '\0';
-  const FpControl after = FpControl::read();
-  if (after != before) {
-    before.restore();
-    return fp_changed("its entry point", before, after);
-  }
-  if (status != SOMA_OK) {
-    return failed(" failed with status " + std::to_string(status) + ": " +
-                  (buffer[0] != '\0' ? buffer.data() : "it gave no reason"));
-  }
-  if (table == nullptr) return failed(" brought nothing");
-  return read_manifest(*table, &candidate.manifest);
+  return enter_library(*candidate.library, &candidate.manifest);
 }
 
-/// The steps, in order. Those before `load` run no code of the file.
-constexpr Rejection (*kSteps[])(Candidate&) = {check_file, check_abi_tag, check_instruction_set,
-                                               load, enter};
+/// The steps, in order. Those before `load` run no code of the file in this process.
+constexpr Rejection (*kSteps[])(Candidate&) = {
+    check_file, check_abi_tag, check_instruction_set, try_in_test_process, load, enter};
 
 }  // namespace
 
-bool exiting() noexcept { return process_exits.load(std::memory_order_relaxed); }
-
-Rejection admit(const fs::path& file, Manifest* manifest) {
+Rejection admit(const fs::path& file, Manifest* manifest, std::string* note) {
   Candidate candidate;
   candidate.file = file;
   for (const auto step : kSteps) {
     if (Rejection no = step(candidate)) return no;
   }
   *manifest = std::move(candidate.manifest);
+  if (note != nullptr) *note = std::move(candidate.note);
   return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "plugins/manifest.hpp"
 #include "plugins/rejection.hpp"
@@ -8,13 +9,11 @@
 namespace soma::plugins {
 
 /// Takes a file through the steps of admission, in order: whole ELF library, ABI tag, instruction
-/// set, load, entry. No code of the file runs before the first three are passed. On success fills
-/// `*manifest`. A library that was loaded stays loaded for the life of the process, rejected or
-/// not. This thread's floating-point environment is as before in any case.
-Rejection admit(const std::filesystem::path& file, Manifest* manifest);
-
-/// True once the process has begun to exit: the plugins' own static objects may be gone, so nothing
-/// of theirs is called any more, not even to close what is still open.
-bool exiting() noexcept;
+/// set, test process, load, entry. No code of the file runs before the first three are passed, and
+/// none in this process before the fourth. On success fills `*manifest` and, where there is
+/// something to say about it, `*note` (may be null). A library that was loaded stays loaded for the
+/// life of the process, rejected or not. This thread's floating-point environment is as before in
+/// any case.
+Rejection admit(const std::filesystem::path& file, Manifest* manifest, std::string* note = nullptr);
 
 }  // namespace soma::plugins

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <exception>
 
-#include "plugins/admission.hpp"
+#include "plugins/entrance.hpp"
 #include "plugins/fp_environment.hpp"
 #include "plugins/registry.hpp"
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <system_error>
+#include <vector>
 
 namespace soma::plugins {
 namespace {
@@ -104,25 +105,27 @@ Rejection check_segments(Reader& reader, const Elf64_Ehdr& header) {
   return {};
 }
 
-/// Also makes sure that the table of section names is one that can be walked.
+/// Also makes sure that the names of the sections can be read.
 Rejection check_sections(Reader& reader, const Elf64_Ehdr& header) {
-  for (std::uint64_t i = 0; i < header.e_shnum; ++i) {
-    Elf64_Shdr section;
-    if (header.e_shoff > reader.size() ||
-        !reader.read(header.e_shoff + i * sizeof section, &section, sizeof section))
-      return truncated("the end of its section headers", reader.size());
+  if (header.e_shnum == 0) return {};
+  if (header.e_shstrndx >= header.e_shnum)
+    return not_a_library("its table of section names is missing");
+  std::vector<Elf64_Shdr> sections(header.e_shnum);
+  if (!reader.read(header.e_shoff, sections.data(), sections.size() * sizeof(Elf64_Shdr)))
+    return truncated("the end of its section headers", reader.size());
+  const Elf64_Shdr& names = sections[header.e_shstrndx];
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    const Elf64_Shdr& section = sections[i];
     if (section.sh_type != SHT_NOBITS && section.sh_type != SHT_NULL &&
         !reader.holds(section.sh_offset, section.sh_size))
       return truncated("the end of section " + std::to_string(i), reader.size());
-    if (i == header.e_shstrndx) {
-      char last = 1;
-      if (section.sh_type != SHT_STRTAB || section.sh_size == 0 ||
-          !reader.read(section.sh_offset + section.sh_size - 1, &last, 1) || last != '\0')
-        return not_a_library("its table of section names is damaged");
-    }
+    if (section.sh_name >= names.sh_size)
+      return not_a_library("the name of section " + std::to_string(i) + " lies outside its table");
   }
-  if (header.e_shnum > 0 && header.e_shstrndx >= header.e_shnum)
-    return not_a_library("its table of section names is missing");
+  char last = 1;
+  if (names.sh_type != SHT_STRTAB || !reader.read(names.sh_offset + names.sh_size - 1, &last, 1) ||
+      last != '\0')
+    return not_a_library("its table of section names is damaged");
   return {};
 }
 

@@ -84,7 +84,7 @@ const Registry::Plugin& Registry::admitted(const fs::path& file) {
   if (known != plugins_.end()) return known->second;
   Plugin plugin;
   Manifest manifest;
-  Rejection no = admit(file, &manifest);
+  Rejection no = admit(file, &manifest, &plugin.record.note);
   if (!no) no = claim_names(file, manifest);
   plugin.record.path = file;
   plugin.record.name = manifest.name.empty() ? plugin_name_from(file) : manifest.name;

@@ -37,6 +37,26 @@ const FixtureCase kFixtures[] = {
     {"brings_nothing", "rejected", "entry_failed", "brought nothing"},
     {"without_entry", "rejected", "entry_failed", "soma_plugin_entry_v1 is missing"},
     {"undefined", "rejected", "load_failed", "soma_fixture_defined_nowhere"},
+    {"missing_dependency", "rejected", "load_failed", "libsoma_fixture_elsewhere.so: cannot open"},
+    {"fast_math", "rejected", "fp_environment", "as a library linked with -ffast-math does"},
+    {"load_abort", "rejected", "probe_crash", "loading it ended a test process with signal 6 (Abo"},
+    {"load_throws", "rejected", "probe_crash", "loading it ended a test process with signal 6"},
+    {"load_crash", "rejected", "probe_crash", "loading it ended a test process with signal 11"},
+    {"load_exit_0", "rejected", "probe_crash", "loading it ended a test process with exit code 0"},
+    {"load_exit_3", "rejected", "probe_crash", "loading it ended a test process with exit code 3"},
+    {"load_never_return", "rejected", "probe_timeout", "loading it did not come back within 1 s"},
+    {"load_close_everything", "rejected", "probe_crash", "ended a test process"},
+    {"load_close_everything_and_crash", "rejected", "probe_crash", "with signal 11"},
+    {"entry_abort", "rejected", "probe_crash", "its entry point ended a test process with signal"},
+    {"entry_crash", "rejected", "probe_crash", "its entry point ended a test process with signal"},
+    {"entry_exit_0", "rejected", "probe_crash", "its entry point ended a test process with exit"},
+    {"entry_never_return", "rejected", "probe_timeout", "its entry point did not come back within"},
+    {"use_crash", "rejected", "probe_crash", "forward_f32 of activation 'twice' ended a test proc"},
+    {"use_never_return", "rejected", "probe_timeout", "forward_f32 of activation 'twice' did not"},
+    {"use_too_far", "rejected", "self_check", "'twice' wrote outside its buffer"},
+    {"use_not_in_place", "rejected", "self_check", "gave other bits when it ran in place"},
+    {"exit_crash", "rejected", "probe_crash", "its clean-up at exit ended a test process with sig"},
+    {"exit_never_return", "rejected", "probe_timeout", "its clean-up at exit did not come back"},
     {"short_table", "rejected", "bad_table", "says it has 24 bytes, expected 56 or more"},
     {"table_of_other_major", "rejected", "abi_version", "ABI version 9.0"},
     {"without_forward", "rejected", "bad_table", "'twice' lacks forward_f32"},
@@ -50,7 +70,9 @@ class PluginAdmission : public testing::TestWithParam<FixtureCase> {};
 TEST_P(PluginAdmission, GivesEachFileItsStatusCodeAndSentence) {
   const TemporaryFolder folder;
   const fs::path file = folder.add(GetParam().fixture);
-  const json result = run_lister({"--folder", folder.path().string()});
+  const bool hangs = std::string_view(GetParam().code) == "probe_timeout";
+  const json result = run_lister({"--folder", folder.path().string()},
+                                 {{"SOMA_PROBE_SECONDS", hangs ? "1" : "60"}});
   const json record = record_of(result["plugins"], file);
   ASSERT_FALSE(record.is_null());
   EXPECT_EQ(record["status"], GetParam().status) << record;

@@ -46,7 +46,10 @@ void write_bytes(const fs::path& file, const std::string& bytes) {
 nlohmann::json run_lister(const std::vector<std::string>& arguments,
                           const std::map<std::string, std::string>& environment,
                           const fs::path& folder) {
-  std::string command = "cd '" + folder.string() + "' && env -u SOMA_PLUGIN_PATH";
+  static const TemporaryFolder cache;  // of this test program alone
+  std::string command = "cd '" + folder.string() +
+                        "' && env -u SOMA_PLUGIN_PATH 'XDG_CACHE_HOME=" + cache.path().string() +
+                        "'";
   for (const auto& [name, value] : environment) command += " '" + name + "=" + value + "'";
   command += std::string(" '") + PLUGIN_LISTER + "'";
   for (const std::string& argument : arguments) command += " '" + argument + "'";

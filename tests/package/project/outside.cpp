@@ -45,7 +45,16 @@ soma::Model make_model() {
 
 }  // namespace
 
+/// Every plugin was tried out by the installed helper before it was loaded here.
+void check_admission() {
+  for (const soma::PluginRecord& plugin : soma::list_plugins()) {
+    require(plugin.status == soma::PluginStatus::ready, plugin.reason.c_str());
+    require(plugin.note.empty(), plugin.note.c_str());
+  }
+}
+
 int main() {
+  check_admission();
   check_derivative();
   const soma::DataSplit iris = soma::data::load("iris");
   std::string first_hash;

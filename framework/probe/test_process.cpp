@@ -8,11 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <string>
+#include <string_view>
 
 #include "plugins/entrance.hpp"
 #include "self_check.hpp"
@@ -43,6 +46,14 @@ class Speaker {
   }
   int fd_;
 };
+
+/// The codes with which a healthy child ends.
+bool is_verdict(const Rejection& verdict) {
+  constexpr std::string_view kCodes[] = {"load_failed", "fp_environment", "entry_failed",
+                                         "abi_version", "bad_table",      "self_check"};
+  return verdict.code.empty() ? verdict.reason.empty()
+                              : std::ranges::find(kCodes, verdict.code) != std::end(kCodes);
+}
 
 /// What the child told so far.
 struct Story {
@@ -168,6 +179,8 @@ Rejection try_plugin(const std::filesystem::path& file, int seconds) {
     return {"probe_timeout", story.doing + " did not come back within " + std::to_string(seconds) +
                                  " s in a test process"};
   }
+  if (story.ended && !is_verdict(story.verdict))
+    return {"probe_crash", "it damaged the memory of a test process"};
   if (story.ended && WIFEXITED(status) && WEXITSTATUS(status) == 0) return story.verdict;
   return {"probe_crash", story.doing + " " + how_it_ended(status)};
 }

@@ -8,6 +8,7 @@
 #include "plugins/elf_file.hpp"
 #include "plugins/entrance.hpp"
 #include "plugins/probe.hpp"
+#include "plugins/text.hpp"
 #include "plugins/verdict_cache.hpp"
 
 namespace soma::plugins {
@@ -113,10 +114,10 @@ Rejection admit(const fs::path& file, Manifest* manifest, std::string* note) {
   Candidate candidate;
   candidate.file = file;
   for (const auto step : kSteps) {
-    if (Rejection no = step(candidate)) return no;
+    if (const Rejection no = step(candidate)) return {no.code, printable(no.reason)};
   }
   *manifest = std::move(candidate.manifest);
-  if (note != nullptr) *note = std::move(candidate.note);
+  if (note != nullptr) *note = printable(candidate.note);
   return {};
 }
 

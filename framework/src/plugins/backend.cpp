@@ -7,6 +7,7 @@
 #include "plugins/entrance.hpp"
 #include "plugins/fp_environment.hpp"
 #include "plugins/registry.hpp"
+#include "plugins/text.hpp"
 
 namespace soma {
 
@@ -22,7 +23,7 @@ class Text {
   soma_text* get() noexcept { return &text_; }
   std::string str() {
     buffer_.back() = '\0';
-    return buffer_[0] != '\0' ? buffer_.data() : "no reason given";
+    return buffer_[0] != '\0' ? plugins::printable(buffer_.data()) : "no reason given";
   }
 
  private:

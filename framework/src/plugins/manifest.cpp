@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "plugins/text.hpp"
+
 namespace soma::plugins {
 namespace {
 
@@ -56,6 +58,13 @@ Rejection check_name(const char* name, const std::string& what) {
   return bad_table(what + " has no name of 1 to 64 letters, digits, '_', '-' and '.'");
 }
 
+/// A text for people, which may be missing; then it becomes an empty one.
+Rejection check_text(const char** text, const std::string& what) {
+  if (*text == nullptr) *text = "";
+  if (is_text(*text)) return {};
+  return bad_table(what + " is no UTF-8 text without control characters");
+}
+
 Rejection check_backend(soma_backend* backend, const std::string& what) {
   if (Rejection no = check_name(backend->name, what)) return no;
   const std::string named = what + " '" + backend->name + "'";
@@ -67,17 +76,15 @@ Rejection check_backend(soma_backend* backend, const std::string& what) {
   for (std::int32_t i = 0; i < backend->op_count; ++i) {
     if (backend->op_ids[i] == nullptr) return bad_table(named + " has an op id that is NULL");
   }
-  if (backend->summary == nullptr) backend->summary = "";
-  if (backend->runtime == nullptr) backend->runtime = "";
-  return {};
+  if (Rejection no = check_text(&backend->summary, "the summary of " + named)) return no;
+  return check_text(&backend->runtime, "the runtime of " + named);
 }
 
 Rejection check_activation(soma_activation* activation, const std::string& what) {
   if (Rejection no = check_name(activation->name, what)) return no;
   if (!activation->forward_f32)
     return bad_table(what + " '" + activation->name + "' lacks forward_f32");
-  if (activation->summary == nullptr) activation->summary = "";
-  return {};
+  return check_text(&activation->summary, "the summary of " + what + " '" + activation->name + "'");
 }
 
 /// Copies a list of tables and checks each.
@@ -108,8 +115,10 @@ Rejection read_manifest(const soma_plugin& from, Manifest* manifest) {
   soma_plugin table;
   if (Rejection no = copy_table(&from, "its table", &table)) return no;
   if (table.name == nullptr || *table.name == '\0') return bad_table("it has no name");
+  if (Rejection no = check_text(&table.name, "its name")) return no;
+  if (Rejection no = check_text(&table.version, "its version")) return no;
   manifest->name = table.name;
-  manifest->version = table.version != nullptr ? table.version : "";
+  manifest->version = table.version;
   if (Rejection no = copy_list(table.backends, table.backend_count, "backend", check_backend,
                                &manifest->backends))
     return no;

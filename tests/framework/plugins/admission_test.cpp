@@ -61,6 +61,7 @@ const FixtureCase kFixtures[] = {
     {"table_of_other_major", "rejected", "abi_version", "ABI version 9.0"},
     {"without_forward", "rejected", "bad_table", "'twice' lacks forward_f32"},
     {"unnamed", "rejected", "bad_table", "no name"},
+    {"noise_for_a_version", "rejected", "bad_table", "its version is no UTF-8 text"},
     {"claims_relu", "rejected", "duplicate_name", "'relu', a name that is built in"},
     {"twice_the_same", "rejected", "duplicate_name", "'again', more than once"},
 };

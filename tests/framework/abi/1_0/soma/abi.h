@@ -1,0 +1,270 @@
+/* The line between binaries: everything that crosses into a Soma plugin, in C99.
+ *
+ * A plugin is a shared library libsoma_NAME.so that
+ *   - holds a section named SOMA_ABI_SECTION (the ABI tag) and one named after the instruction set it needs;
+ *     the host reads both from the file before it runs any code of it, and section names survive strip;
+ *   - exports one symbol, SOMA_PLUGIN_ENTRY, of type soma_plugin_entry_fn.
+ *
+ * Rules. Every table begins with struct_size (bytes of the table as its writer knew it), major and minor;
+ * tables only ever grow at the end within one major version, so a reader must not look past struct_size.
+ * A NULL function is a capability that the plugin lacks. The small structs without struct_size
+ * (soma_tensor, soma_attribute, soma_text) are fixed for the life of major version 1.
+ * No exception and no C++ type crosses. Libraries are never unloaded. Strings are UTF-8, NUL-terminated, and
+ * owned by whoever made them; what a plugin returns lives as long as the object it describes.
+ */
+#ifndef SOMA_ABI_H_
+#define SOMA_ABI_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SOMA_ABI_MAJOR 1
+#define SOMA_ABI_MINOR 0
+#define SOMA_ABI_SECTION "soma_abi_1_0"
+#define SOMA_ABI_SECTION_PREFIX "soma_abi_"
+/* Instruction set a plugin needs before it may be entered; it may dispatch to more by itself. */
+#define SOMA_ISA_SECTION_PREFIX "soma_isa_"
+#define SOMA_ISA_SECTION_X86_64 "soma_isa_x86_64"       /* baseline */
+#define SOMA_ISA_SECTION_X86_64_V3 "soma_isa_x86_64_v3" /* AVX2, FMA, BMI2, ... */
+#define SOMA_ISA_SECTION_X86_64_V4 "soma_isa_x86_64_v4" /* AVX-512 F, BW, CD, DQ, VL */
+#define SOMA_PLUGIN_ENTRY "soma_plugin_entry_v1"
+#define SOMA_MAX_RANK 8
+
+/* What a call came to. Anything but SOMA_OK comes with a sentence in `why`. */
+typedef int32_t soma_status;
+enum {
+  SOMA_OK = 0,
+  SOMA_UNSUPPORTED = 1, /* this backend cannot; another may */
+  SOMA_INVALID = 2,     /* the arguments contradict the op's contract */
+  SOMA_FAILED = 3,      /* anything else */
+  SOMA_NO_MEMORY = 4
+};
+
+enum { SOMA_F32 = 1, SOMA_F64 = 2, SOMA_I32 = 3 };      /* dtype */
+enum { SOMA_TRAIN = 1, SOMA_INFER = 2 };                /* purpose */
+enum { SOMA_EXACT = 1, SOMA_BOUNDED = 2 };              /* exactness, see numerics.md */
+enum { SOMA_NUMERICS_FAST = 1, SOMA_NUMERICS_EXACT = 2 }; /* numerics */
+enum { SOMA_INTEGER = 1, SOMA_REAL = 2, SOMA_STRING = 3 }; /* attribute kind */
+
+/* A buffer of the caller for one sentence; the callee writes at most capacity - 1 bytes and a NUL. May be NULL. */
+typedef struct soma_text {
+  char* data;
+  size_t capacity;
+} soma_text;
+
+/* Element type and shape of a dense, row-major tensor. rank 0 is a scalar of one element. */
+typedef struct soma_tensor {
+  int32_t dtype;
+  int32_t rank;
+  int64_t dims[SOMA_MAX_RANK];
+} soma_tensor;
+
+/* One named attribute of an op. Absent attributes have the default stated by the op. */
+typedef struct soma_attribute {
+  const char* name;
+  int32_t kind;
+  int32_t reserved;
+  int64_t integer;
+  double real;
+  const char* text;
+} soma_attribute;
+
+/* An op as data: the id says the family, its version and the direction ("conv2d/1.bwd_data"). */
+typedef struct soma_op {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* id;
+  const soma_tensor* inputs;
+  const soma_tensor* outputs;
+  const soma_attribute* attributes;
+  int32_t input_count;
+  int32_t output_count;
+  int32_t attribute_count;
+  int32_t purpose;
+} soma_op;
+
+typedef struct soma_context soma_context; /* one opened backend with its options */
+typedef struct soma_kernel soma_kernel;   /* one prepared op; immutable, executable from several threads at once */
+
+typedef struct soma_kernel_info {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  int32_t exactness;      /* SOMA_EXACT or SOMA_BOUNDED: a claim that the conformance suite verifies */
+  uint32_t packed_inputs; /* bit i: the pack depends on input i, and on no other */
+  size_t workspace_bytes; /* scratch for one execution; contents undefined before and after */
+  size_t pack_bytes;      /* 0: no pack */
+  const char* implementation; /* for people, e.g. "brgconv:avx512_core"; lives as long as the kernel */
+} soma_kernel_info;
+
+/* The buffers of one execution, in the order of the op. The host owns them all. Inputs and outputs are
+ * aligned to 4 bytes at least (8 for f64), workspace and pack to 64. An output may be the same buffer as an
+ * input only where the op says so. Inputs are never written. Outputs are overwritten unless the op has
+ * the attribute accumulate = 1. A tensor without elements may come as NULL. */
+typedef struct soma_exec {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  int32_t threads; /* >= 1: at most, and where the work is large enough exactly, this many run */
+  int32_t reserved;
+  const void* const* inputs;
+  void* const* outputs;
+  void* workspace;
+  const void* pack;
+} soma_exec;
+
+typedef struct soma_backend_options {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  int32_t numerics; /* SOMA_NUMERICS_FAST or SOMA_NUMERICS_EXACT */
+  int32_t reserved;
+} soma_backend_options;
+
+/* Called with consecutive, disjoint ranges that cover [0, n); must not throw. */
+typedef void (*soma_range_fn)(void* argument, int64_t begin, int64_t end);
+
+/* A compute backend. supports and prepare may be called from several threads; execute and pack too, with
+ * distinct buffers. After each call the floating-point environment is as before. */
+typedef struct soma_backend {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* name;    /* what --backend says */
+  const char* summary; /* one line for people */
+  const char* runtime; /* what runs its loops: "serial", "openmp", "tbb", ... */
+  const char* const* op_ids; /* every id it may support */
+  int32_t op_count;
+  int32_t reserved;
+  soma_status (*open)(const soma_backend_options* options, soma_context** context, soma_text* why);
+  void (*close)(soma_context* context);
+  soma_status (*supports)(soma_context* context, const soma_op* op, soma_text* why);
+  soma_status (*prepare)(soma_context* context, const soma_op* op, soma_kernel** kernel,
+                         soma_kernel_info* info, soma_text* why);
+  /* Fills `pack` (pack_bytes) from the inputs named by packed_inputs; other entries of exec may be NULL. */
+  soma_status (*pack)(const soma_kernel* kernel, const soma_exec* exec, void* pack, soma_text* why);
+  soma_status (*execute)(const soma_kernel* kernel, const soma_exec* exec, soma_text* why);
+  void (*release)(soma_kernel* kernel);
+  /* Runs fn over [0, n) on up to `threads` threads, in pieces of at least `grain` (the last may be shorter). */
+  soma_status (*parallel_for)(soma_context* context, int32_t threads, int64_t n, int64_t grain,
+                              soma_range_fn fn, void* argument);
+} soma_backend;
+
+/* A pointwise activation y = f(x). All functions work element by element on n elements, so any split of the
+ * range gives the same bits. grad_x = f'(x) * grad_y. Buffers do not overlap, except that y may be x. */
+typedef struct soma_activation {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* name;
+  const char* summary;
+  void (*forward_f32)(const float* x, float* y, int64_t n);
+  void (*backward_f32)(const float* x, const float* grad_y, float* grad_x, int64_t n);
+  void (*forward_f64)(const double* x, double* y, int64_t n);
+  void (*backward_f64)(const double* x, const double* grad_y, double* grad_x, int64_t n);
+} soma_activation;
+
+/* What the host offers to a plugin at entry. */
+typedef struct soma_host {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* version; /* of the framework, "0.1.0" */
+} soma_host;
+
+/* What a plugin brings. Later kinds (layers, losses, optimizers) are appended. */
+typedef struct soma_plugin {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* name;
+  const char* version;
+  const soma_backend* const* backends;
+  const soma_activation* const* activations;
+  int32_t backend_count;
+  int32_t activation_count;
+} soma_plugin;
+
+/* May be called more than once and gives the same table each time. */
+typedef soma_status (*soma_plugin_entry_fn)(const soma_host* host, const soma_plugin** plugin,
+                                            soma_text* why);
+
+/* The layout is the contract: 64-bit little-endian, checked wherever this header is compiled. */
+#define SOMA_CONCAT_(a, b) a##b
+#define SOMA_CONCAT(a, b) SOMA_CONCAT_(a, b)
+#define SOMA_LAYOUT(condition) \
+  typedef char SOMA_CONCAT(soma_layout_, __LINE__)[(condition) ? 1 : -1] __attribute__((unused))
+#define SOMA_AT(type, member, offset) SOMA_LAYOUT(offsetof(type, member) == (offset))
+
+SOMA_LAYOUT(sizeof(void*) == 8 && sizeof(size_t) == 8);
+SOMA_AT(soma_text, data, 0);
+SOMA_AT(soma_text, capacity, 8);
+SOMA_LAYOUT(sizeof(soma_text) == 16);
+SOMA_AT(soma_tensor, dtype, 0);
+SOMA_AT(soma_tensor, rank, 4);
+SOMA_AT(soma_tensor, dims, 8);
+SOMA_LAYOUT(sizeof(soma_tensor) == 72);
+SOMA_AT(soma_attribute, name, 0);
+SOMA_AT(soma_attribute, kind, 8);
+SOMA_AT(soma_attribute, integer, 16);
+SOMA_AT(soma_attribute, real, 24);
+SOMA_AT(soma_attribute, text, 32);
+SOMA_LAYOUT(sizeof(soma_attribute) == 40);
+SOMA_AT(soma_op, struct_size, 0);
+SOMA_AT(soma_op, major, 4);
+SOMA_AT(soma_op, minor, 6);
+SOMA_AT(soma_op, id, 8);
+SOMA_AT(soma_op, inputs, 16);
+SOMA_AT(soma_op, outputs, 24);
+SOMA_AT(soma_op, attributes, 32);
+SOMA_AT(soma_op, input_count, 40);
+SOMA_AT(soma_op, output_count, 44);
+SOMA_AT(soma_op, attribute_count, 48);
+SOMA_AT(soma_op, purpose, 52);
+SOMA_AT(soma_kernel_info, struct_size, 0);
+SOMA_AT(soma_kernel_info, exactness, 8);
+SOMA_AT(soma_kernel_info, packed_inputs, 12);
+SOMA_AT(soma_kernel_info, workspace_bytes, 16);
+SOMA_AT(soma_kernel_info, pack_bytes, 24);
+SOMA_AT(soma_kernel_info, implementation, 32);
+SOMA_AT(soma_exec, struct_size, 0);
+SOMA_AT(soma_exec, threads, 8);
+SOMA_AT(soma_exec, inputs, 16);
+SOMA_AT(soma_exec, outputs, 24);
+SOMA_AT(soma_exec, workspace, 32);
+SOMA_AT(soma_exec, pack, 40);
+SOMA_AT(soma_backend_options, struct_size, 0);
+SOMA_AT(soma_backend_options, numerics, 8);
+SOMA_AT(soma_backend, struct_size, 0);
+SOMA_AT(soma_backend, name, 8);
+SOMA_AT(soma_backend, summary, 16);
+SOMA_AT(soma_backend, runtime, 24);
+SOMA_AT(soma_backend, op_ids, 32);
+SOMA_AT(soma_backend, op_count, 40);
+SOMA_AT(soma_backend, open, 48);
+SOMA_AT(soma_backend, close, 56);
+SOMA_AT(soma_backend, supports, 64);
+SOMA_AT(soma_backend, prepare, 72);
+SOMA_AT(soma_backend, pack, 80);
+SOMA_AT(soma_backend, execute, 88);
+SOMA_AT(soma_backend, release, 96);
+SOMA_AT(soma_backend, parallel_for, 104);
+SOMA_AT(soma_activation, struct_size, 0);
+SOMA_AT(soma_activation, name, 8);
+SOMA_AT(soma_activation, summary, 16);
+SOMA_AT(soma_activation, forward_f32, 24);
+SOMA_AT(soma_activation, backward_f32, 32);
+SOMA_AT(soma_activation, forward_f64, 40);
+SOMA_AT(soma_activation, backward_f64, 48);
+SOMA_AT(soma_host, struct_size, 0);
+SOMA_AT(soma_host, version, 8);
+SOMA_AT(soma_plugin, struct_size, 0);
+SOMA_AT(soma_plugin, name, 8);
+SOMA_AT(soma_plugin, version, 16);
+SOMA_AT(soma_plugin, backends, 24);
+SOMA_AT(soma_plugin, activations, 32);
+SOMA_AT(soma_plugin, backend_count, 40);
+SOMA_AT(soma_plugin, activation_count, 44);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SOMA_ABI_H_ */

@@ -7,9 +7,9 @@
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "files.hpp"
-#include "run_config.hpp"
 #include "session.hpp"
 #include "soma/model.hpp"
+#include "workload.hpp"
 
 using soma::bench::Case;
 using soma::bench::Mode;
@@ -72,7 +72,7 @@ std::vector<Contest> contests(const Request& request, BenchReport& report) {
       list.push_back({.name = model,
                       .group = "model",
                       .mode = mode,
-                      .batch = request.batch.value_or(training_defaults(name).batch),
+                      .batch = request.batch.value_or(soma::bench::workload_of(name).batch),
                       .contestants = contestants(request, kModelContestants, report)});
     }
   }

@@ -24,4 +24,5 @@ int run_data(Arguments args);
 int run_backends(Arguments args);
 int run_plugins(Arguments args);
 int run_bench(Arguments args);
+int run_profile(Arguments args);
 int run_quickstart(Arguments args);

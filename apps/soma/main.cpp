@@ -28,6 +28,7 @@ constexpr std::array kCommands = {
     Command{"backends", run_backends, "the compute backends and what they can do"},
     Command{"plugins", run_plugins, "the plugin files found, and why some were rejected"},
     Command{"bench", run_bench, "time ops and models on the backends and against their peers"},
+    Command{"profile", run_profile, "where the time of a step goes, kernel by kernel"},
     Command{"quickstart", run_quickstart,
             "train one network on every backend and compare the bits"},
 };

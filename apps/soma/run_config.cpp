@@ -105,6 +105,9 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
 TrainingDefaults training_defaults(const std::string& model_name) {
   if (model_name == "lenet5") return {"momentum", 0.02, 64};
   if (model_name == "mlp") return {"adam", 0.001, 128};
+  if (model_name == "resnet20") return {"momentum", 0.05, 32};
+  if (model_name == "char-gpt") return {"adamw", 0.002, 32};
+  if (model_name.starts_with("char-")) return {"adam", 0.002, 32};
   if (model_name == "perceptron") return {"sgd", 0.1, 64};
   if (model_name == "tabular") return {"adam", 0.001, 32, 2000};
   return {"adam", 0.001, 32};

@@ -38,6 +38,17 @@ TrainedModel load_trained(const std::string& run_or_file) {
   return {soma::Model::load(run.model()), run.model(), std::move(config)};
 }
 
+soma::Model any_model(const std::string& what) {
+  if (fs::is_directory(what)) {
+    const RunFolder run{what};
+    const RunConfig config = run.read_config();
+    if (fs::exists(run.model())) return soma::Model::load(run.model());
+    return soma::Model::from_json(config.architecture, run.config().string() + ", architecture");
+  }
+  if (what.ends_with(".safetensors")) return soma::Model::load(what);
+  return soma::Model::named(what);
+}
+
 soma::Backend open_backend(const std::string& name, soma::Numerics numerics) {
   soma::Backend backend = soma::backend(name, {.numerics = numerics});
   if (name == "auto") {

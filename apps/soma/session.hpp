@@ -35,6 +35,10 @@ struct TrainedModel {
 /// Throws soma::FormatError that says what was expected and found.
 TrainedModel load_trained(const std::string& run_or_file);
 
+/// A built-in name, a JSON file, a run folder (finished or not) or a .safetensors file; with
+/// weights where there are any. Throws soma::FormatError.
+soma::Model any_model(const std::string& what);
+
 /// Opens the backend; for "auto" one line on stderr tells which was taken and why.
 soma::Backend open_backend(const std::string& name, soma::Numerics numerics);
 

@@ -1,4 +1,3 @@
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -7,18 +6,6 @@
 #include "table.hpp"
 
 namespace {
-
-/// A built-in name, a JSON file, a run folder (finished or not) or a .safetensors file.
-soma::Model any_model(const std::string& what) {
-  if (std::filesystem::is_directory(what)) {
-    const RunFolder run{what};
-    const RunConfig config = run.read_config();
-    if (std::filesystem::exists(run.model())) return soma::Model::load(run.model());
-    return soma::Model::from_json(config.architecture, run.config().string() + ", architecture");
-  }
-  if (what.ends_with(".safetensors")) return soma::Model::load(what);
-  return soma::Model::named(what);
-}
 
 std::vector<std::int64_t> dims_of(const soma::Shape& shape) {
   return {shape.dims().begin(), shape.dims().end()};

@@ -10,7 +10,7 @@ namespace soma::bench {
 /// between two updates. Throws what prepare and execute throw.
 Measured time_ops(const Case& c, const Backend& backend, int threads, double seconds);
 
-/// What is timed of a model: one update on a batch (with momentum 0.9), or one prediction.
+/// What is timed of a model: one update on a batch (see workload.hpp), or one prediction.
 enum class Mode { train, infer };
 const char* name_of(Mode mode) noexcept;
 

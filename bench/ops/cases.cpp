@@ -6,6 +6,7 @@
 
 #include "soma/error.hpp"
 #include "soma/op_catalogue.hpp"
+#include "soma/op_cost.hpp"
 
 namespace soma::bench {
 namespace {
@@ -37,6 +38,12 @@ const Case& find_case(std::string_view name) {
   const auto found = std::ranges::find(cases(), name, &Case::name);
   if (found != cases().end()) return *found;
   throw Error("no benchmark case '" + std::string(name) + "'");
+}
+
+double flops(const Case& c) {
+  double total = 0;
+  for (const Op& op : c.ops) total += soma::flops(op);
+  return total;
 }
 
 std::string ops_json(const Case& c) {

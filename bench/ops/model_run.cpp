@@ -1,45 +1,26 @@
 #include "backend_run.hpp"
-#include "soma/philox.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
+#include "workload.hpp"
 
 namespace soma::bench {
 namespace {
 
-void fill(std::span<float> values, const std::string& name) {
-  const PhiloxStream stream(1, name);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = 2 * stream.uniform(0, static_cast<std::uint32_t>(i)) - 1;
-  }
-}
-
-Timing time_step(Model& net, std::int64_t batch, const Backend& backend, int threads,
-                 double seconds) {
-  Trainer trainer(net, backend,
-                  {.optimizer = Sgd{.learning_rate = 0.01, .momentum = 0.9}, .threads = threads});
-  std::vector<float> inputs(static_cast<std::size_t>(net.input_shape().elements() * batch));
-  fill(inputs, "inputs");
-  const std::int64_t outputs = net.output_shape().elements();
-  if (net.loss().takes_classes()) {
-    std::vector<std::int32_t> labels(static_cast<std::size_t>(batch));
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      labels[i] = static_cast<std::int32_t>(i % static_cast<std::size_t>(outputs));
-    }
-    return time(seconds, [&] { trainer.step(inputs, labels); });
-  }
-  std::vector<float> targets(static_cast<std::size_t>(outputs * batch));
-  fill(targets, "targets");
-  return time(seconds, [&] { trainer.step(inputs, targets); });
+Timing time_step(Model& net, std::int64_t batch, const Optimizer& optimizer, const Backend& backend,
+                 int threads, double seconds) {
+  Trainer trainer(net, backend, {.optimizer = optimizer, .threads = threads});
+  const Batch data(net, batch);
+  return time(seconds, [&] { trainer.step(data.inputs(), data.targets()); });
 }
 
 Timing time_prediction(Model& net, std::int64_t batch, const Backend& backend, int threads,
                        double seconds) {
   net.initialize(1);
   const Predictor predict(net, backend, {.max_batch = batch, .threads = threads, .concurrency = 1});
-  std::vector<float> inputs(static_cast<std::size_t>(predict.input_size() * batch));
-  std::vector<float> outputs(static_cast<std::size_t>(predict.output_size() * batch));
-  fill(inputs, "inputs");
-  return time(seconds, [&] { predict.run(inputs, outputs); });
+  const Batch data(net, batch);
+  std::vector<float> output(static_cast<std::size_t>(predict.output_size() * batch));
+  const std::span<float> outputs[] = {output};
+  return time(seconds, [&] { predict.run(data.inputs(), outputs); });
 }
 
 }  // namespace
@@ -49,9 +30,10 @@ const char* name_of(Mode mode) noexcept { return mode == Mode::train ? "train" :
 Measured time_model(const std::string& model, Mode mode, std::int64_t batch, const Backend& backend,
                     int threads, double seconds) {
   Model net = Model::named(model);
-  const auto measure = mode == Mode::train ? time_step : time_prediction;
   Measured measured;
-  measured.timing = measure(net, batch, backend, threads, seconds);
+  measured.timing = mode == Mode::train ? time_step(net, batch, workload_of(net.name()).optimizer,
+                                                    backend, threads, seconds)
+                                        : time_prediction(net, batch, backend, threads, seconds);
   return measured;
 }
 

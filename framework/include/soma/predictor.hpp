@@ -5,6 +5,7 @@
 
 #include "soma/backend.hpp"
 #include "soma/model.hpp"
+#include "soma/profile.hpp"
 
 namespace soma {
 
@@ -36,6 +37,12 @@ class SOMA_API Predictor {
   /// One view for each input and one span for each output, in the model's order. A span may be
   /// empty: that output is not wanted. n follows from the first input.
   void run(std::span<const TensorView> inputs, std::span<const std::span<float>> outputs) const;
+  /// A run as above, and when each of its kernels ran.
+  StepTimes timed_run(std::span<const TensorView> inputs,
+                      std::span<const std::span<float>> outputs) const;
+  /// Bytes of the memory plan (activations, workspaces, packs) of the largest batch, for one
+  /// caller.
+  std::size_t planned_bytes() const noexcept;
   std::size_t inputs() const noexcept;                         ///< how many
   std::size_t outputs() const noexcept;                        ///< how many
   std::int64_t input_size(std::size_t i = 0) const noexcept;   ///< numbers per sample

@@ -11,6 +11,7 @@
 #include "soma/dataset.hpp"
 #include "soma/model.hpp"
 #include "soma/optimizer.hpp"
+#include "soma/profile.hpp"
 #include "soma/schedule.hpp"
 #include "soma/tensor.hpp"
 
@@ -86,10 +87,14 @@ class SOMA_API Trainer {
     return step({&inputs, 1}, {&targets, 1});
   }
 
+  /// An update as by step(), and when each of its kernels ran.
+  StepTimes timed_step(std::span<const TensorView> inputs, std::span<const TensorView> targets);
+
   const Progress& progress() const noexcept;
   int threads() const noexcept;
   /// Everything needed to go on with the same bits: weights, state of optimizer and schedule,
-  /// counters, position in the data. Written to a temporary file, synced and renamed; the file that was there is kept as
+  /// counters, position in the data. Written to a temporary file, synced and renamed; the file that
+  /// was there is kept as
   /// "<name>.previous".
   void save_checkpoint(const std::filesystem::path& file) const;
   /// Throws FormatError (missing or damaged) or ShapeError

@@ -29,9 +29,8 @@ int in_place_input(const Op& op) {
                     family == "layer_norm/1" || family == "rms_norm/1";
   if (norm) return op.direction() == "fwd" ? 0 : static_cast<int>(op.inputs.size()) - 1;
   const bool first = family == "add/1" || family == "multiply/1" || family == "subtract/1" ||
-                     family == "scale/1" || family == "dropout/1" ||
-                     family == "penalty/1" || family == "clip_gradient/1" ||
-                     family == "clip_by_norm/1" ||
+                     family == "scale/1" || family == "dropout/1" || family == "penalty/1" ||
+                     family == "clip_gradient/1" || family == "clip_by_norm/1" ||
                      op.id == "broadcast_add/1.fwd" || op.id == "broadcast_multiply/1.fwd";
   return first ? 0 : -1;
 }
@@ -228,7 +227,7 @@ Kernel::Buffers Program::buffers(const Step& step, const Instance& instance) con
           workspace, pack};
 }
 
-void Program::refresh_packs(int threads) {
+void Program::refresh_packs(int threads, Timeline* timeline) {
   for (Step& step : steps_) {
     if (step.pack.size() == 0) continue;
     bool stale = false;
@@ -247,7 +246,9 @@ void Program::refresh_packs(int threads) {
         inputs[i] = (*storage_.parameters)[static_cast<std::size_t>(value.index)].value.data();
       }
     }
+    const auto begin = timeline != nullptr ? Timeline::Clock::now() : Timeline::Clock::time_point();
     step.kernel.pack({.inputs = inputs}, step.pack.data(), threads);
+    if (timeline != nullptr) timeline->packed(node, begin);
   }
 }
 
@@ -275,15 +276,22 @@ void Program::run_activation(const Step& step, const Instance& instance, int thr
       &call);
 }
 
-void Program::run(Instance& instance, int threads) const {
+void Program::run_step(const Step& step, const Instance& instance, int threads) const {
+  if (step.activation != nullptr) return run_activation(step, instance, threads);
+  const Kernel::Buffers b = buffers(step, instance);
+  if (step.pack_each_run) step.kernel.pack(b, const_cast<void*>(b.pack), threads);
+  step.kernel.execute(b, threads);
+}
+
+void Program::run(Instance& instance, int threads, Timeline* timeline) const {
+  if (timeline == nullptr) {
+    for (const Step& step : steps_) run_step(step, instance, threads);
+    return;
+  }
   for (const Step& step : steps_) {
-    if (step.activation != nullptr) {
-      run_activation(step, instance, threads);
-      continue;
-    }
-    const Kernel::Buffers b = buffers(step, instance);
-    if (step.pack_each_run) step.kernel.pack(b, const_cast<void*>(b.pack), threads);
-    step.kernel.execute(b, threads);
+    const auto begin = Timeline::Clock::now();
+    run_step(step, instance, threads);
+    timeline->ran(graph_.nodes[static_cast<std::size_t>(step.node)], begin);
   }
 }
 

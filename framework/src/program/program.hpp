@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -70,11 +71,22 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   Instance make_instance() const;
+  /// Gets the time of each kernel, in the order they run.
+  class Timeline {
+   public:
+    using Clock = std::chrono::steady_clock;
+    virtual void packed(const Graph::Node& node, Clock::time_point begin) = 0;
+    virtual void ran(const Graph::Node& node, Clock::time_point begin) = 0;
+
+   protected:
+    ~Timeline() = default;
+  };
+
   /// Repacks the weights whose version changed since the last call. Not while an instance runs.
-  void refresh_packs(int threads);
+  void refresh_packs(int threads, Timeline* timeline = nullptr);
   /// Runs all steps. The inputs, targets and scalars of `instance` are filled in by the caller
   /// before, each time.
-  void run(Instance& instance, int threads) const;
+  void run(Instance& instance, int threads, Timeline* timeline = nullptr) const;
 
   const Graph& graph() const noexcept { return graph_; }
   /// Bytes of one instance, workspace included, and of the packs.
@@ -106,6 +118,7 @@ class Program {
   void place();
   std::byte* address(const Instance& instance, int value) const;
   void run_activation(const Step& step, const Instance& instance, int threads) const;
+  void run_step(const Step& step, const Instance& instance, int threads) const;
   Kernel::Buffers buffers(const Step& step, const Instance& instance) const;
 
   Graph graph_;

@@ -8,6 +8,7 @@
 
 #include "model/state.hpp"
 #include "program/program.hpp"
+#include "program/timeline.hpp"
 #include "soma/sdk/ops/softmax.hpp"
 #include "train/threads.hpp"
 
@@ -47,6 +48,8 @@ struct Predictor::State {
   /// Checks the views of a call and returns the number of samples.
   std::size_t check(std::span<const TensorView> given,
                     std::span<const std::span<float>> wanted) const;
+  StepTimes run(std::span<const TensorView> given, std::span<const std::span<float>> wanted,
+                bool timed);
   void leave(int place) noexcept {
     busy.fetch_and(~(std::uint64_t{1} << place), std::memory_order_release);
     busy.notify_one();
@@ -121,6 +124,10 @@ Predictor::~Predictor() = default;
 Predictor::Predictor(Predictor&&) noexcept = default;
 Predictor& Predictor::operator=(Predictor&&) noexcept = default;
 
+std::size_t Predictor::planned_bytes() const noexcept {
+  const Program& program = *state_->sizes.back().program;
+  return program.arena_bytes() + program.pack_bytes();
+}
 std::size_t Predictor::inputs() const noexcept { return state_->inputs.size(); }
 std::size_t Predictor::outputs() const noexcept { return state_->output_sizes.size(); }
 std::int64_t Predictor::input_size(std::size_t i) const noexcept {
@@ -160,31 +167,48 @@ std::size_t Predictor::State::check(std::span<const TensorView> given,
   return n;
 }
 
-void Predictor::run(std::span<const TensorView> inputs,
-                    std::span<const std::span<float>> outputs) const {
-  State& s = *state_;
-  const std::size_t n = s.check(inputs, outputs);
+StepTimes Predictor::State::run(std::span<const TensorView> given,
+                                std::span<const std::span<float>> wanted, bool timed) {
+  const std::size_t n = check(given, wanted);
   const auto sized = std::ranges::find_if(
-      s.sizes, [&](const auto& c) { return static_cast<std::size_t>(c.batch) >= n; });
+      sizes, [&](const auto& c) { return static_cast<std::size_t>(c.batch) >= n; });
   struct Place {
     State& state;
     int index;
     ~Place() { state.leave(index); }
-  } place{s, s.enter()};
+  } place{*this, enter()};
   Program::Instance& instance = sized->instances[static_cast<std::size_t>(place.index)];
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    std::byte* rest = std::ranges::copy(inputs[i].bytes(), instance.input(i)).out;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    std::byte* rest = std::ranges::copy(given[i].bytes(), instance.input(i)).out;
     // Rows beyond n hold what an earlier call left there; rows do not see each other, so they
     // change nothing. Only indices must be such as ops take.
-    if (inputs[i].dtype() == DType::i32) {
+    if (given[i].dtype() == DType::i32) {
       const std::size_t rows = static_cast<std::size_t>(sized->batch) - n;
-      std::fill_n(rest, rows * (inputs[i].bytes().size() / n), std::byte{0});
+      std::fill_n(rest, rows * (given[i].bytes().size() / n), std::byte{0});
     }
   }
-  sized->program->run(instance, s.threads);
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    std::copy_n(instance.output(i), outputs[i].size(), outputs[i].begin());
+  StepTimes times;
+  if (timed) {
+    StepTimeline timeline(*sized->program);
+    sized->program->run(instance, threads, &timeline);
+    times = timeline.finish();
+  } else {
+    sized->program->run(instance, threads);
   }
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    std::copy_n(instance.output(i), wanted[i].size(), wanted[i].begin());
+  }
+  return times;
+}
+
+void Predictor::run(std::span<const TensorView> inputs,
+                    std::span<const std::span<float>> outputs) const {
+  state_->run(inputs, outputs, false);
+}
+
+StepTimes Predictor::timed_run(std::span<const TensorView> inputs,
+                               std::span<const std::span<float>> outputs) const {
+  return state_->run(inputs, outputs, true);
 }
 
 void Predictor::run(std::span<const float> inputs, std::span<float> outputs) const {

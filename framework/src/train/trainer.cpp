@@ -8,6 +8,7 @@
 
 #include "graph/gradients.hpp"
 #include "model/state.hpp"
+#include "program/timeline.hpp"
 #include "train/batches.hpp"
 #include "train/threads.hpp"
 #include "train/trainer_state.hpp"
@@ -67,10 +68,10 @@ Trainer::State::Compiled& Trainer::State::evaluation_program(std::int64_t batch)
   return compiled;
 }
 
-double Trainer::State::update(Compiled& compiled) {
-  progress.learning_rate = learning_rate(
-      options.schedule, schedule, options.optimizer.learning_rate, progress.step + 1,
-      progress.total_steps);
+double Trainer::State::update(Compiled& compiled, Program::Timeline* timeline) {
+  progress.learning_rate =
+      learning_rate(options.schedule, schedule, options.optimizer.learning_rate, progress.step + 1,
+                    progress.total_steps);
   scalars.write(progress.step + 1, progress.learning_rate, compiled.instance.scalars());
   if (std::int32_t* random = compiled.instance.random()) {
     random[0] = static_cast<std::int32_t>(options.seed);
@@ -78,8 +79,8 @@ double Trainer::State::update(Compiled& compiled) {
     random[2] = static_cast<std::int32_t>(progress.step + 1);
     random[3] = 0;
   }
-  compiled.program->refresh_packs(threads);
-  compiled.program->run(compiled.instance, threads);
+  compiled.program->refresh_packs(threads, timeline);
+  compiled.program->run(compiled.instance, threads, timeline);
   for (Parameter& p : model.parameters()) ++p.version;
   ++progress.step;
   progress.loss = compiled.instance.loss();
@@ -99,13 +100,11 @@ void Trainer::State::read_labels(const Compiled& compiled, const Judged& judged,
                                  std::vector<std::int32_t>& to) {
   const Graph& graph = compiled.program->graph();
   const std::byte* targets = compiled.instance.targets(judged.number);
-  to.resize(
-      static_cast<std::size_t>(graph.shape(graph.losses[judged.number].targets).elements()));
+  to.resize(static_cast<std::size_t>(graph.shape(graph.losses[judged.number].targets).elements()));
   if (judged.loss.takes_classes()) {
     constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::min();
     const std::int64_t ignored = judged.loss.options.integer("ignore_index", kNone);
-    std::ranges::copy_n(reinterpret_cast<const std::int32_t*>(targets), std::ssize(to),
-                        to.begin());
+    std::ranges::copy_n(reinterpret_cast<const std::int32_t*>(targets), std::ssize(to), to.begin());
     for (std::int32_t& label : to) label = label == ignored || label < 0 ? -1 : label;
     return;
   }
@@ -141,8 +140,7 @@ void Trainer::State::load_batch(const Compiled& compiled, const Dataset& data,
   for (std::size_t i = 0; i < data.targets().size(); ++i) {
     std::byte* to = compiled.instance.targets(i);
     data.gather_target(i, rows, to);
-    const TensorInfo& wanted =
-        graph.values[static_cast<std::size_t>(graph.losses[i].targets)].info;
+    const TensorInfo& wanted = graph.values[static_cast<std::size_t>(graph.losses[i].targets)].info;
     if (data.targets()[i].type != DType::i32 || wanted.dtype != DType::f32) continue;
     // Classes 0 and 1, in place: both types have four bytes.
     const float first = model.losses()[i].loss.kind == Loss::Kind::hinge ? -1.0f : 0.0f;
@@ -245,8 +243,11 @@ Evaluation Trainer::evaluate(const Dataset& data, std::int64_t batch) {
     if (!judged) continue;
     State::read_answers(compiled, *judged, answers);
     const bool confuses = data.targets()[judged->number].type == DType::i32;
-    const std::int64_t classes = judged->loss.takes_classes() ? compiled.program->graph().shape(
-        compiled.program->graph().losses[judged->number].probabilities)[1] : 2;
+    const std::int64_t classes =
+        judged->loss.takes_classes()
+            ? compiled.program->graph().shape(
+                  compiled.program->graph().losses[judged->number].probabilities)[1]
+            : 2;
     if (confuses) result.confusion.resize(static_cast<std::size_t>(classes * classes));
     for (std::size_t i = 0; i < labels.size(); ++i) {
       if (labels[i] < 0) continue;
@@ -261,18 +262,29 @@ Evaluation Trainer::evaluate(const Dataset& data, std::int64_t batch) {
   return result;
 }
 
-double Trainer::step(std::span<const TensorView> inputs, std::span<const TensorView> targets) {
-  State& s = *state_;
-  State::Compiled& compiled = s.training_program(s.batch_of(inputs));
-  const Graph& graph = compiled.program->graph();
-  s.check_step(graph, inputs, targets);
+Trainer::State::Compiled& Trainer::State::load_step(std::span<const TensorView> inputs,
+                                                    std::span<const TensorView> targets) {
+  Compiled& compiled = training_program(batch_of(inputs));
+  check_step(compiled.program->graph(), inputs, targets);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     std::ranges::copy(inputs[i].bytes(), compiled.instance.input(i));
   }
   for (std::size_t i = 0; i < targets.size(); ++i) {
     std::ranges::copy(targets[i].bytes(), compiled.instance.targets(i));
   }
-  return s.update(compiled);
+  return compiled;
+}
+
+double Trainer::step(std::span<const TensorView> inputs, std::span<const TensorView> targets) {
+  return state_->update(state_->load_step(inputs, targets));
+}
+
+StepTimes Trainer::timed_step(std::span<const TensorView> inputs,
+                              std::span<const TensorView> targets) {
+  State::Compiled& compiled = state_->load_step(inputs, targets);
+  StepTimeline timeline(*compiled.program);
+  state_->update(compiled, &timeline);
+  return timeline.finish();
 }
 
 std::vector<Trainer::KernelReport> Trainer::kernels(std::int64_t batch) {

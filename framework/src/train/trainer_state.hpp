@@ -33,16 +33,18 @@ struct Trainer::State {
   State(Model& m, Backend b, TrainerOptions o);
   Compiled& training_program(std::int64_t batch);
   Compiled& evaluation_program(std::int64_t batch);
+  /// The program of a batch given by hand, with the batch in its inputs and targets.
+  Compiled& load_step(std::span<const TensorView> inputs, std::span<const TensorView> targets);
   /// Runs one update on what is in the program's inputs and targets. Returns the loss.
-  double update(Compiled& compiled);
+  double update(Compiled& compiled, Program::Timeline* timeline = nullptr);
   /// The loss whose answers are counted: the first on classes or signs.
   struct Judged {
     std::size_t number = 0;  ///< among the model's losses
     Loss loss;
   };
   std::optional<Judged> judged() const;
-  /// What the loaded batch should answer: classes, for signs 0 and 1, -1 for none. To be read before
-  /// the run, which may reuse the targets' memory.
+  /// What the loaded batch should answer: classes, for signs 0 and 1, -1 for none. To be read
+  /// before the run, which may reuse the targets' memory.
   static void read_labels(const Compiled& compiled, const Judged& judged,
                           std::vector<std::int32_t>& to);
   /// What the last run answered, alike.

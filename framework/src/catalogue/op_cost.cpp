@@ -1,9 +1,10 @@
+#include "soma/op_cost.hpp"
+
 #include <cmath>
 
-#include "cases.hpp"
 #include "soma/sdk/ops/attention.hpp"
 
-namespace soma::bench {
+namespace soma {
 namespace {
 
 /// Of a product, in every direction: its three operands have M*K, K*N and M*N elements in each item
@@ -43,10 +44,16 @@ double multiply_adds(const Op& op) {
 
 }  // namespace
 
-double flops(const Case& c) {
-  double total = 0;
-  for (const Op& op : c.ops) total += 2 * multiply_adds(op);
-  return total;
+double flops(const Op& op) { return 2 * multiply_adds(op); }
+
+double bytes_moved(const Op& op) {
+  double bytes = 0;
+  for (const auto* tensors : {&op.inputs, &op.outputs}) {
+    for (const TensorInfo& t : *tensors) {
+      bytes += static_cast<double>(t.shape.elements()) * static_cast<double>(size_bytes(t.dtype));
+    }
+  }
+  return bytes;
 }
 
-}  // namespace soma::bench
+}  // namespace soma

@@ -34,6 +34,22 @@ soma::Optimizer optimizer_from(const ordered_json& fields) {
   return optimizer;
 }
 
+constexpr std::pair<const char*, double soma::Regularization::*> kRegularization[] = {
+    {"l1", &soma::Regularization::l1},
+    {"l2", &soma::Regularization::l2},
+    {"clip_value", &soma::Regularization::clip_value},
+    {"clip_norm", &soma::Regularization::clip_norm},
+    {"max_norm", &soma::Regularization::max_norm}};
+
+/// What is not used is left out.
+ordered_json regularization_json(const soma::Regularization& regularization) {
+  ordered_json out = ordered_json::object();
+  for (const auto& [name, field] : kRegularization) {
+    if (regularization.*field != 0) out[name] = regularization.*field;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string RunConfig::to_json() const {
@@ -48,6 +64,7 @@ std::string RunConfig::to_json() const {
                                {"batch", batch},
                                {"optimizer", optimizer_json(optimizer)},
                                {"schedule", schedule.str()},
+                               {"regularization", regularization_json(regularization)},
                                {"seed", seed},
                                {"checkpoint_every", checkpoint_every},
                                {"train_sha256", train_sha256},
@@ -90,6 +107,12 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
     config.optimizer = optimizer_from(fields.at(field));
     field = "schedule";  // runs of earlier versions have none
     if (fields.contains(field)) config.schedule = fields.at(field).get<std::string>();
+    field = "regularization";  // and none of this
+    if (fields.contains(field)) {
+      for (const auto& [name, member] : kRegularization) {
+        config.regularization.*member = fields.at(field).value(name, 0.0);
+      }
+    }
     field = "architecture";
     config.architecture = fields.at(field).dump();
   } catch (const ordered_json::exception&) {

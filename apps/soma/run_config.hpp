@@ -26,6 +26,7 @@ struct RunConfig {
   std::int64_t batch = 32;
   soma::Optimizer optimizer;
   soma::Schedule schedule;
+  soma::Regularization regularization;
   std::int64_t seed = 1;
   std::int64_t checkpoint_every = 0;  ///< steps; 0: by time
 

@@ -17,7 +17,25 @@ struct Request {
   std::string model, data, backend, numerics, optimizer, schedule, out, resume;
   std::optional<std::int64_t> threads, epochs, steps, batch, seed, checkpoint_every;
   std::optional<double> learning_rate, momentum, weight_decay;
+  std::optional<double> l1, l2, clip_value, clip_norm, max_norm;
   bool json = false;
+};
+
+/// What regularizes a run, with the option that asks for it.
+constexpr struct {
+  const char* option;
+  std::optional<double> Request::*given;
+  double soma::Regularization::*field;
+  const char* help;
+} kRegularizers[] = {
+    {"l1", &Request::l1, &soma::Regularization::l1, "adds X * sum |w| to what is minimised"},
+    {"l2", &Request::l2, &soma::Regularization::l2, "adds X / 2 * sum w^2 to what is minimised"},
+    {"clip-value", &Request::clip_value, &soma::Regularization::clip_value,
+     "holds each element of the gradients within [-X, X]"},
+    {"clip-norm", &Request::clip_norm, &soma::Regularization::clip_norm,
+     "scales all gradients down together to this norm"},
+    {"max-norm", &Request::max_norm, &soma::Regularization::max_norm,
+     "scales the weights of each unit down to this norm after each update"},
 };
 
 void check(const CommandLine& line, const Request& r) {
@@ -28,8 +46,9 @@ void check(const CommandLine& line, const Request& r) {
   require_at_least("seed", r.seed, 0);
   require_at_least("checkpoint-every", r.checkpoint_every, 1);
   if (r.epochs && r.steps) throw UsageError("--epochs and --steps exclude each other");
-  const std::pair<const char*, std::optional<double>> rates[] = {
+  std::vector<std::pair<const char*, std::optional<double>>> rates = {
       {"lr", r.learning_rate}, {"momentum", r.momentum}, {"weight-decay", r.weight_decay}};
+  for (const auto& by : kRegularizers) rates.emplace_back(by.option, r.*by.given);
   for (const auto& [name, value] : rates) {
     if (value && (!std::isfinite(*value) || *value < 0)) {
       throw UsageError("--" + std::string(name) + ": expected a number of 0 or more");
@@ -46,8 +65,9 @@ void check(const CommandLine& line, const Request& r) {
     if (r.data.empty()) throw UsageError("train: missing --data SPEC (see 'soma train --help')");
     return;
   }
-  for (const char* name : {"MODEL", "data", "out", "optimizer", "lr", "schedule", "momentum",
-                           "weight-decay", "batch", "seed"}) {
+  for (const char* name :
+       {"MODEL", "data", "out", "optimizer", "lr", "schedule", "momentum", "weight-decay", "l1",
+        "l2", "clip-value", "clip-norm", "max-norm", "batch", "seed"}) {
     if (line.given(name)) {
       const std::string option = std::string(name) == "MODEL" ? "MODEL" : "--" + std::string(name);
       throw UsageError(option + " cannot be changed in a run that is resumed");
@@ -118,6 +138,7 @@ std::unique_ptr<TrainingRun> new_run(const Request& r) {
   config.epochs = epochs_for(defaults, data.train.size(), config.batch);
   config.optimizer = make_optimizer(r, defaults);
   if (!r.schedule.empty()) config.schedule = soma::Schedule(r.schedule);
+  for (const auto& by : kRegularizers) config.regularization.*by.field = (r.*by.given).value_or(0);
   config.seed = r.seed.value_or(1);
   apply_session(r, config);
   auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
@@ -202,8 +223,10 @@ int run_train(Arguments args) {
               "of the learning rate: cosine(warmup=100), step(every=1000,factor=0.5), ...")
       .option("momentum", &r.momentum, "X",
               "momentum of sgd or rmsprop (0.9 for --optimizer momentum)")
-      .option("weight-decay", &r.weight_decay, "X", "added to the gradient; adamw, lion: decoupled")
-      .option("seed", &r.seed, "S", "of first weights and shuffling (default 1)")
+      .option("weight-decay", &r.weight_decay, "X",
+              "added to the gradient; adamw, lion: decoupled");
+  for (const auto& by : kRegularizers) line.option(by.option, &(r.*by.given), "X", by.help);
+  line.option("seed", &r.seed, "S", "of first weights and shuffling (default 1)")
       .option("out", &r.out, "RUN", "the run folder, new or empty (default runs/MODEL-DATA-<n>)")
       .option("resume", &r.resume, "RUN",
               "go on with that run; backend, threads, numerics, epochs, steps may change")

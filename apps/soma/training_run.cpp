@@ -88,7 +88,8 @@ TrainingRun::TrainingRun(RunConfig config, soma::Model model, soma::DataSplit da
       soma::TrainerOptions{.optimizer = config_.optimizer,
                            .seed = static_cast<std::uint64_t>(config_.seed),
                            .threads = static_cast<int>(config_.threads),
-                           .schedule = config_.schedule});
+                           .schedule = config_.schedule,
+                           .regularization = config_.regularization});
   trainer_->kernels(std::min(config_.batch, data_.train.size()));
 }
 

@@ -19,11 +19,13 @@ namespace {
 const std::vector<std::string> kOpContestants = {"raw", "pytorch", "onednn", "onednn-exact", "tbb"};
 const std::vector<std::string> kModelContestants = {"onednn",    "onednn-exact", "tbb",
                                                     "reference", "pytorch",      "pytorch-tuned"};
+const std::vector<std::string> kSuiteContestants = {"raw", "onednn",  "onednn-exact",
+                                                    "tbb", "pytorch", "pytorch-tuned"};
 
 struct Request {
   std::vector<std::string> models;
   bool ops = false, gate = false;
-  std::string only, backends;
+  std::string suite, only, backends;
   std::optional<std::int64_t> batch;
 };
 
@@ -66,15 +68,26 @@ std::vector<Contest> contests(const Request& request, BenchReport& report) {
     const auto taking_part = contestants(request, kOpContestants, report);
     for (Contest& contest : list) contest.contestants = taking_part;
   }
+  const auto add = [&](const std::string& model, Mode mode, std::int64_t batch,
+                       const std::vector<std::string>& usual) {
+    list.push_back({.name = model,
+                    .group = "model",
+                    .mode = mode,
+                    .batch = batch,
+                    .contestants = contestants(request, usual, report)});
+  };
   for (const std::string& model : request.models) {
     const std::string name = soma::Model::named(model).name();
-    for (const Mode mode : {Mode::train, Mode::infer}) {
-      list.push_back({.name = model,
-                      .group = "model",
-                      .mode = mode,
-                      .batch = request.batch.value_or(soma::bench::workload_of(name).batch),
-                      .contestants = contestants(request, kModelContestants, report)});
-    }
+    const std::int64_t batch = request.batch.value_or(soma::bench::workload_of(name).batch);
+    for (const Mode mode : {Mode::train, Mode::infer}) add(model, mode, batch, kModelContestants);
+  }
+  if (request.suite.empty()) return list;
+  for (const std::string& model : suite_models()) {
+    if (model.find(request.only) == std::string::npos) continue;
+    const std::int64_t batch = soma::bench::workload_of(model).batch;
+    add(model, Mode::train, batch, kSuiteContestants);
+    add(model, Mode::infer, batch, kSuiteContestants);
+    add(model, Mode::infer, 1, kSuiteContestants);
   }
   return list;
 }
@@ -136,9 +149,11 @@ int run_bench(Arguments args) {
       "alike. Ratios are taken round by round.");
   line.positionals("MODEL", &request.models)
       .flag("ops", &request.ops, "time the ops: the sizes that matter and one case of every op")
+      .option("suite", &request.suite, "peers",
+              "the models that peers are measured on: training, prediction, one sample at a time")
       .flag("gate", &request.gate,
-            "with --ops: only the cases with a target; exit 1 if one is missed, naming it")
-      .option("only", &request.only, "PART", "only the cases whose name has this part")
+            "with --ops or --suite: only what has a target; exit 1 if one is missed, naming it")
+      .option("only", &request.only, "PART", "only the cases or models whose name has this part")
       .option("backends", &request.backends, "LIST",
               "contestants, separated by commas: a backend, one with -exact behind it, raw "
               "(oneDNN called directly), pytorch, pytorch-tuned (models)")
@@ -153,9 +168,12 @@ int run_bench(Arguments args) {
   require_at_least("threads", threads, 1);
   require_at_least("rounds", rounds, 1);
   if (seconds && !(*seconds > 0)) throw UsageError("--seconds: expected a number above 0");
-  if (request.gate && !request.ops) throw UsageError("--gate: goes with --ops");
-  if (!request.ops && request.models.empty()) {
-    throw UsageError("bench: missing MODEL or --ops (see 'soma bench --help')");
+  const std::string suites[] = {"peers"};
+  if (!request.suite.empty()) require_one_of("suite", request.suite, suites);
+  const bool chosen = request.ops || !request.suite.empty();
+  if (request.gate && !chosen) throw UsageError("--gate: goes with --ops or --suite");
+  if (!chosen && request.models.empty()) {
+    throw UsageError("bench: missing MODEL, --ops or --suite (see 'soma bench --help')");
   }
 
   BenchReport report;

@@ -32,7 +32,12 @@ std::vector<std::string> words_for(const Contest& contest, const std::string& co
   const std::string threads = std::to_string(options.threads);
   const std::string seconds = std::to_string(options.seconds);
   const std::string batch = std::to_string(contest.batch), mode = name_of(contest.mode);
-  if (contestant == "raw") return {raw_program().string(), contest.name, threads, seconds};
+  if (contestant == "raw" && contest.op_case != nullptr) {
+    return {raw_program().string(), contest.name, threads, seconds};
+  }
+  if (contestant == "raw") {
+    return {raw_program().string(), "--model", contest.name, mode, batch, threads, seconds};
+  }
   if (is_peer(contestant)) {
     std::vector<std::string> words = {kPython, "-B"};
     if (contest.op_case != nullptr) {

@@ -4,21 +4,28 @@
 
 /// A target, held to the median of the ratios of the rounds.
 struct Target {
-  std::string contestant, against;
+  std::string contestant;  ///< "best": the backend that was fastest
+  std::string against;     ///< "peers": the fastest of them
   double limit = 1;
   /// Only where the contestant runs a primitive of oneDNN, not a canonical kernel.
   bool primitives_only = false;
 
   std::string str() const;  ///< "tbb at most 2 x onednn"
 };
-const std::vector<Target>& targets();
+/// Of every op case with `target`.
+const std::vector<Target>& op_targets();
+/// Of a contest; a model has its own, none if it is not of the suite.
+std::vector<Target> targets_of(const Contest& contest);
+
+/// The models of `soma bench --suite peers`.
+const std::vector<std::string>& suite_models();
 
 /// A target that was missed.
 struct Miss {
   std::string name, target, found;
 };
 
-/// The targets that a contest of a case with `target` misses. A target whose peer did not run is
+/// The targets that a contest misses. A target whose peer did not run is
 /// not missed; a backend that did not run misses each of its targets.
 std::vector<Miss> missed_targets(const Contest& contest);
 

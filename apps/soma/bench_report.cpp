@@ -41,7 +41,7 @@ void print_ops(const std::vector<const Contest*>& contests, std::ostream& out) {
     return std::ranges::find(names, name) != names.end();
   };
   std::vector<const Target*> shown;
-  for (const Target& t : targets()) {
+  for (const Target& t : op_targets()) {
     if (has(t.contestant) && has(t.against)) shown.push_back(&t);
   }
   std::vector<Table::Column> columns = {{"ms"}};

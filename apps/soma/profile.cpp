@@ -51,7 +51,7 @@ std::string number(double value, int digits) {
 }
 
 std::string kind_of(const KernelTime& kernel) {
-  return kernel.pack ? "pack for " + kernel.op : kernel.op;
+  return kernel.pack ? "pack for " + kernel.op.id : kernel.op.id;
 }
 
 struct Sums {
@@ -92,7 +92,7 @@ void write_trace(const std::string& file, const StepTimes& step) {
                       {"dur", k.duration_us},
                       {"args",
                        {{"layer", k.layer},
-                        {"op", k.shapes},
+                        {"op", k.op.str()},
                         {"implementation", k.implementation},
                         {"flops", k.flops},
                         {"bytes", k.bytes}}}});
@@ -106,13 +106,13 @@ ordered_json json_of(const std::vector<Row>& rows) {
     const KernelTime& k = row.kernel;
     list.push_back({{"layer", k.layer},
                     {"phase", name_of(k.phase)},
-                    {"op", k.op},
+                    {"op", k.op.id},
                     {"pack", k.pack},
                     {"us", row.us},
                     {"flops", k.flops},
                     {"bytes", k.bytes},
                     {"implementation", k.implementation},
-                    {"shapes", k.shapes}});
+                    {"shapes", k.op.str()}});
   }
   return list;
 }

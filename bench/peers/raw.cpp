@@ -46,4 +46,12 @@ Measured RawCall::measure(double seconds) {
   return measured;
 }
 
+std::optional<Measured> time_raw(const Case& c, double seconds) {
+  for (const auto group : {raw_product, raw_convolution, raw_pool, raw_pointwise, raw_softmax,
+                           raw_normalization, raw_recurrent, raw_attention}) {
+    if (auto measured = group(c, seconds)) return measured;
+  }
+  return std::nullopt;
+}
+
 }  // namespace soma::bench

@@ -52,7 +52,10 @@ inline Measured faster(Measured a, Measured b) {
   return a.timing.median < b.timing.median ? std::move(a) : std::move(b);
 }
 
-// Time the primitive for the case, by group; nothing if oneDNN has none for it.
+/// Times the primitive for the case; nothing if oneDNN has none for it.
+std::optional<Measured> time_raw(const Case& c, double seconds);
+
+// The same by group.
 std::optional<Measured> raw_product(const Case& c, double seconds);
 std::optional<Measured> raw_convolution(const Case& c, double seconds);
 std::optional<Measured> raw_pool(const Case& c, double seconds);

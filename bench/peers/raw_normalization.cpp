@@ -21,6 +21,7 @@ Measured time_normalization(const Op& op, const dnnl::memory::desc& x,
     const auto b = describe_normalization_backward<Backward>(f, x, epsilon);
     call.add<Backward>(b, {{DNNL_ARG_SRC, x},
                            {DNNL_ARG_SCALE, channels},
+                           {DNNL_ARG_SHIFT, channels},
                            {DNNL_ARG_MEAN, f.mean_desc()},
                            {DNNL_ARG_VARIANCE, f.variance_desc()},
                            {DNNL_ARG_DIFF_DST, x},

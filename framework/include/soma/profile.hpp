@@ -4,15 +4,15 @@
 #include <vector>
 
 #include "soma/api.hpp"
+#include "soma/sdk/op.hpp"
 
 namespace soma {
 
 /// One kernel that ran, or one pack of weights that was made, in a timed step.
 struct KernelTime {
   enum class Phase { forward, backward, update };
-  std::string layer;   ///< whose work it is; "optimizer" for the update
-  std::string op;      ///< "conv2d/1.fwd"
-  std::string shapes;  ///< the op in full, see Op::str()
+  std::string layer;  ///< whose work it is; "optimizer" for the update
+  Op op;
   std::string implementation;
   Phase phase = Phase::forward;
   bool pack = false;    ///< weights brought into the kernel's own layout

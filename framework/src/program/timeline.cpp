@@ -50,7 +50,6 @@ void StepTimeline::add(const Graph::Node& node, Clock::time_point begin, bool pa
   const auto end = Clock::now();
   KernelTime time;
   time.pack = pack;
-  time.op = node.op.id;
   time.phase = phase_of(node);
   time.begin_us = microseconds(begin - start_);
   time.duration_us = microseconds(end - begin);
@@ -65,7 +64,7 @@ StepTimes StepTimeline::finish() {
     KernelTime& time = times_.kernels[i];
     const auto layer = static_cast<std::size_t>(node.layer);
     time.layer = layer < graph_.layers.size() ? graph_.layers[layer] : "optimizer";
-    time.shapes = node.op.str();
+    time.op = node.op;
     const auto report = std::ranges::find(reports_, &node, &Program::Report::node);
     if (report != reports_.end()) time.implementation = report->implementation;
     if (time.pack) continue;

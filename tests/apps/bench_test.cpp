@@ -46,6 +46,43 @@ TEST(Bench, TimesAnOpOnEveryBackend) {
   EXPECT_EQ(report["results"][1]["numerics"], "exact");
 }
 
+TEST(Profile, SaysWhereTheTimeOfAStepGoes) {
+  const SmallTask task;
+  for (const std::string mode : {"train", "infer"}) {
+    const Outcome outcome =
+        task.execute({"profile", "small.json", "--batch", "3", "--backend", "reference", "--steps",
+                      "2", "--mode", mode, "--trace", mode + ".trace", "--json"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    const json report = outcome.json();
+    ASSERT_TRUE(report.is_object()) << outcome.out;
+    std::set<std::string> phases;
+    double sum = 0;
+    for (const json& kernel : report["kernels"]) {
+      EXPECT_GE(kernel["us"], 0);
+      EXPECT_NE(kernel["implementation"], "");
+      phases.insert(kernel["phase"]);
+      sum += kernel["us"].get<double>();
+    }
+    EXPECT_NEAR(sum, report["kernels_us"].get<double>() + report["packs_us"].get<double>(),
+                1e-6 * sum);
+    const std::set<std::string> all = {"forward", "backward", "update"}, forward = {"forward"};
+    EXPECT_EQ(phases, mode == "train" ? all : forward);
+    EXPECT_GT(report["flops"], 0);
+    EXPECT_GT(report["planned_bytes"], 0);
+    const json trace = json::parse(read_text(task.folder().path() / (mode + ".trace")));
+    EXPECT_EQ(trace["traceEvents"].size(), report["kernels"].size());
+  }
+}
+
+TEST(Profile, PrintsARowForEachKernel) {
+  const SmallTask task;
+  const Outcome outcome =
+      task.execute({"profile", "small.json", "--backend", "reference", "--steps", "1"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("linear/1.bwd_weights"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("outside kernels"), std::string::npos) << outcome.out;
+}
+
 TEST(Bench, TimesTrainingAndPredictionOfAModel) {
   const SmallTask task;
   const Outcome outcome = task.execute(quick({"bench", "small.json", "--batch", "3", "--backends",

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "small_task.hpp"
@@ -121,6 +122,30 @@ TEST(Train, MetricsHaveOneRowPerEpoch) {
     EXPECT_LE(cells[5], 1);
     EXPECT_GT(cells[7], 0);
   }
+}
+
+TEST(Train, RegularizesAsAskedAndKeepsItWithTheRun) {
+  const SmallTask task;
+  const auto hash_of = [&](const Words& arguments) {
+    const Outcome outcome = task.execute(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << command_line(arguments) << "\n" << outcome.err;
+    return outcome.json().value("weights_sha256", "");
+  };
+  const Words exact = {"--numerics", "exact", "--backend", "reference"};
+  const auto with = [&](const std::string& run, Words more) {
+    more.insert(more.end(), exact.begin(), exact.end());
+    return task.train(run, more);
+  };
+  std::set<std::string> hashes = {hash_of(with("plain", {"--steps", "12"}))};
+  for (const std::string option : {"l1", "l2", "clip-value", "clip-norm", "max-norm"}) {
+    hashes.insert(hash_of(with(option, {"--steps", "12", "--" + option, "0.01"})));
+  }
+  hashes.insert(hash_of(with("schedule", {"--steps", "12", "--schedule", "cosine(warmup=3)"})));
+  EXPECT_EQ(hashes.size(), 7u);
+  // Resumed, the run goes on as it began.
+  hash_of(with("part", {"--steps", "5", "--clip-norm", "0.01"}));
+  const auto whole = hash_of(with("whole", {"--steps", "12", "--clip-norm", "0.01"}));
+  EXPECT_EQ(hash_of(task.resume("part", {"--steps", "12"})), whole);
 }
 
 TEST(Train, MakesANewRunFolderEachTime) {

@@ -109,7 +109,7 @@ class SOMA_API Model {
     std::vector<std::string> inputs;  ///< names of layers and of the model's inputs
     std::vector<std::pair<std::string, std::string>> ties;  ///< "weight" -> "embed.table"
     Shape output;                                           ///< one sample
-    std::int64_t parameters;                                ///< count of numbers
+    std::int64_t parameters;                                ///< numbers that training changes
     std::int64_t macs;  ///< multiply-adds of one sample's forward
   };
   std::vector<LayerView> layers() const;
@@ -124,6 +124,7 @@ class SOMA_API Model {
   std::vector<Parameter>& parameters();
   const std::vector<Parameter>& parameters() const;
   Parameter& parameter(std::string_view name);  ///< Throws ShapeError that lists the names.
+  /// Numbers that training changes: running statistics do not count.
   std::int64_t parameter_count() const;
   /// SHA-256 over name, shape and little-endian float32 bytes of each parameter in order, in hex.
   std::string weights_sha256() const;

@@ -262,6 +262,7 @@ std::vector<Model::LayerView> Model::layers() const {
         {entry.name, entry.layer.get(), entry.inputs, entry.ties, s.values[i].shape.from(1), 0, 0});
   }
   for (const auto& p : s.probe.parameters) {
+    if (!p.trainable) continue;
     const std::string layer = p.name.substr(0, p.name.find('.'));
     std::ranges::find(views, layer, &LayerView::name)->parameters += p.shape.elements();
   }

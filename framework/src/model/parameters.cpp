@@ -50,7 +50,7 @@ Parameter& Model::parameter(std::string_view name) {
 
 std::int64_t Model::parameter_count() const {
   std::int64_t n = 0;
-  for (const auto& p : state_->probe.parameters) n += p.shape.elements();
+  for (const auto& p : state_->probe.parameters) n += p.trainable ? p.shape.elements() : 0;
   return n;
 }
 

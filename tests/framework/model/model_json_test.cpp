@@ -51,6 +51,10 @@ TEST(ModelJson, HoldsTheBuiltInModels) {
                 {"mlp", 535'818, digit, classes},
                 {"tabular", 52'650, digit, classes},
                 {"lenet5", 1'663'370, digit, classes},
+                {"resnet20", 272'474, {32, 32, 3}, classes},
+                {"char-rnn", 123'585, {64}, {64, 65}},
+                {"char-lstm", 419'265, {64}, {64, 65}},
+                {"char-gru", 320'961, {64}, {64, 65}},
                 {"char-gpt", 804'096, {64}, {64, 65}}};
   std::vector<std::string> names;
   for (const auto& [name, parameters, input, output] : models) {
@@ -185,9 +189,8 @@ TEST(ModelJson, IsReadFromAFile) {
 
 TEST(ModelJsonErrors, ListTheModelsThereAre) {
   EXPECT_EQ(message_of<FormatError>([] { Model::named("lenet"); }),
-            "model 'lenet': expected perceptron, mlp, tabular, lenet5, char-gpt, or a JSON file, "
-            "found no "
-            "file of that name");
+            "model 'lenet': expected perceptron, mlp, tabular, lenet5, resnet20, char-rnn, "
+            "char-lstm, char-gru, char-gpt, or a JSON file, found no file of that name");
   const TemporaryFolder folder;
   EXPECT_EQ(message_of<FormatError>([&] { Model::named(folder.path().string()); }),
             "cannot read the model " + folder.path().string());

@@ -65,7 +65,8 @@ class ScaleKernel final : public CanonicalKernel {
   std::int64_t n_;
 };
 
-/// b repeats over x. A run is what b lies beside without repeating, or one number of b alone.
+/// b repeats over x. A run is what b lies beside without repeating, or what one number of b alone
+/// is beside.
 template <class Function>
 class BroadcastKernel final : public CanonicalKernel {
  public:
@@ -79,8 +80,9 @@ class BroadcastKernel final : public CanonicalKernel {
     const auto* x = exec.input<float>(0);
     const auto* b = exec.input<float>(1);
     auto* y = exec.output<float>(0);
-    const bool single = view_.inner == 1;
-    const std::int64_t run = single ? view_.reduced : view_.inner;
+    const bool once = view_.reduced == 1;  // b has as many elements as x
+    const bool single = view_.inner == 1 && !once;
+    const std::int64_t run = once ? n_ : single ? view_.reduced : view_.inner;
     parallel().run(exec.threads(), n_, kGrain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t at = begin; at < end;) {
         const std::int64_t row = at / run, col = at % run;

@@ -40,8 +40,12 @@ std::int64_t Gemm::block_terms(std::int64_t block) const {
 }
 std::int64_t Gemm::column_panels() const { return ceil_div(n_, micro_kernels().nr); }
 std::int64_t Gemm::row_panels() const { return ceil_div(m_, micro_kernels().mr); }
+// A product of few rows takes the time to read b.
 bool Gemm::is_small() const {
-  return static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_) < kSmall;
+  constexpr double kRows = 4;
+  return std::max(kRows, static_cast<double>(m_)) * static_cast<double>(n_) *
+             static_cast<double>(k_) <
+         kSmall;
 }
 
 std::int64_t Gemm::panel_offset(std::int64_t block, std::int64_t panel) const {

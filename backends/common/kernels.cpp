@@ -3,22 +3,18 @@
 #include <string_view>
 #include <vector>
 
-#include "kernel_base.hpp"
+#include "table.hpp"
 
 namespace soma::common {
-
-// In table.cpp, compiled for each instruction set.
-std::span<const Entry> canonical_table_avx2();
-std::span<const Entry> canonical_table_avx512();
-
 namespace {
 
-std::span<const Entry> entries() {
-  static const auto chosen = micro_kernels().isa == std::string_view("avx512")
-                                 ? canonical_table_avx512()
-                                 : canonical_table_avx2();
+const CanonicalTable& table() {
+  static const CanonicalTable chosen = micro_kernels().isa == std::string_view("avx512")
+                                           ? canonical_table_avx512()
+                                           : canonical_table_avx2();
   return chosen;
 }
+std::span<const Entry> entries() { return table().kernels; }
 
 }  // namespace
 
@@ -44,5 +40,7 @@ std::span<const char* const> canonical_op_ids() {
   }();
   return ids;
 }
+
+PointwiseFunction canonical_activation(std::string_view name) { return table().activation(name); }
 
 }  // namespace soma::common

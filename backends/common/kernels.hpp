@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 
+#include "activation.hpp"
 #include "parallel.hpp"
 #include "soma/sdk/backend.hpp"
 
@@ -14,6 +15,9 @@ namespace soma::common {
 /// allocates once. `parallel` must outlive the kernel. Throws UnsupportedError for an id or an
 /// element type it does not know.
 std::unique_ptr<sdk::Kernel> make_canonical_kernel(const Op& op, const Parallel& parallel);
+
+/// The forward of a named activation, in the widest lanes of this CPU.
+PointwiseFunction canonical_activation(std::string_view name);
 
 /// Every id that make_canonical_kernel knows.
 std::span<const char* const> canonical_op_ids();

@@ -1,11 +1,12 @@
+#include "table.hpp"
+
 #include <vector>
 
-#include "kernel_base.hpp"
-
-// All families. Compiled once for each instruction set, under a name of its own.
+// Compiled once for each instruction set, under a name of its own.
 namespace soma::common {
+namespace {
 
-std::span<const Entry> SOMA_CANONICAL_TABLE() {
+std::span<const Entry> all_kernels() {
   static const std::vector<Entry> all = [] {
     std::vector<Entry> list;
     for (const auto& family : {linear_kernels(),
@@ -38,5 +39,9 @@ std::span<const Entry> SOMA_CANONICAL_TABLE() {
   }();
   return all;
 }
+
+}  // namespace
+
+CanonicalTable SOMA_CANONICAL_TABLE() { return {all_kernels(), &activation_forward}; }
 
 }  // namespace soma::common

@@ -5,6 +5,7 @@
 #include <bit>
 #include <limits>
 
+#include "../common/kernels.hpp"
 #include "openmp.hpp"
 
 namespace soma::onednn {
@@ -17,7 +18,7 @@ constexpr std::int64_t kTile = 2048;    // elements that stay in the first-level
 
 Finish::Finish(const ops::Epilogue& epilogue, bool with_bias)
     : bias_(with_bias ? epilogue.bias_input() : -1), residual_(epilogue.residual_input()) {
-  if (!epilogue.activation.empty()) activation_ = common::activation_forward(epilogue.activation);
+  if (!epilogue.activation.empty()) activation_ = common::canonical_activation(epilogue.activation);
 }
 
 void Finish::run(const sdk::Exec& exec, int threads, std::int64_t rows, std::int64_t cols) const {

@@ -35,7 +35,7 @@ class ExactProduct final : public sdk::Kernel {
         product_(product),
         chunks_((product.depth + kBlock - 1) / kBlock),
         finish_(product.epilogue, chunks_ > 1),
-        base_team_(team_for(product.work(), omp_get_max_threads())),
+        base_team_(team_for(product.cost(), omp_get_max_threads())),
         plans_([this](int threads) { return make_plan(threads); }) {
     const std::int64_t kc = std::min(kBlock, product.depth);
     const auto bytes = [](std::int64_t floats) {
@@ -56,7 +56,7 @@ class ExactProduct final : public sdk::Kernel {
   bool usable() const noexcept { return !info_.implementation.empty(); }
 
   void execute(const sdk::Exec& exec) const override {
-    const int threads = team_for(product_.work(), exec.threads());
+    const int threads = team_for(product_.cost(), exec.threads());
     const Plan* plan = plans_.at(threads);
     // A thread count whose primitive has other bits runs as prepared.
     run(plan != nullptr ? *plan : *plans_.at(base_team_), exec);

@@ -30,7 +30,7 @@ class FastProduct final : public sdk::Kernel {
         right_(plain_right_),
         out_(operand(product.batch, product.rows, product.cols, false)),
         bias_(layout({1, product.cols}, Tag::ab)),
-        base_team_(team_for(product.work(), omp_get_max_threads())),
+        base_team_(team_for(product.cost(), omp_get_max_threads())),
         plans_([this](int threads) { return make_plan(threads); }) {
     if (product.pack_right || reorder_pays()) choose_own_layout();
     const Plan* plan = plans_.at(base_team_);
@@ -94,7 +94,7 @@ class FastProduct final : public sdk::Kernel {
   // The threads of one call and what was prepared for them.
   struct Team {
     Team(const FastProduct& kernel, int asked)
-        : threads(team_for(kernel.product_.work(), asked)),
+        : threads(team_for(kernel.product_.cost(), asked)),
           scope(threads),
           plan(kernel.plans_.at(threads)) {
       // A thread count that no implementation takes with these layouts runs as prepared.

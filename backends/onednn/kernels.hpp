@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "soma/sdk/backend.hpp"
@@ -24,8 +25,15 @@ struct MatrixProduct {
   bool accumulate = false;
   ops::Epilogue epilogue;
 
-  double work() const noexcept {
-    return 2.0 * static_cast<double>(batch) * static_cast<double>(rows) *
+  /// Multiplications and additions.
+  double work() const noexcept { return work_of(rows); }
+  /// The same, or as many as take the time to read the right operand: what a product of few rows
+  /// costs.
+  double cost() const noexcept { return work_of(std::max<std::int64_t>(4, rows)); }
+
+ private:
+  double work_of(std::int64_t of_rows) const noexcept {
+    return 2.0 * static_cast<double>(batch) * static_cast<double>(of_rows) *
            static_cast<double>(cols) * static_cast<double>(depth);
   }
 };

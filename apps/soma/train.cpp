@@ -55,10 +55,14 @@ void check(const CommandLine& line, const Request& r) {
     }
   }
   if (r.momentum && *r.momentum >= 1) throw UsageError("--momentum: expected a number below 1");
-  if (!r.optimizer.empty()) {
-    std::vector<std::string> choices = soma::optimizer_names();
-    choices.insert(choices.begin() + 1, "momentum");
-    require_one_of("optimizer", r.optimizer, choices);
+  if (!r.optimizer.empty() && r.optimizer != "momentum") {
+    try {
+      soma::optimizer_from_name(r.optimizer);  // looks for a plugin only if it has to
+    } catch (const soma::StateError&) {
+      std::vector<std::string> choices = soma::optimizer_names();
+      choices.insert(choices.begin() + 1, "momentum");
+      require_one_of("optimizer", r.optimizer, choices);
+    }
   }
   if (r.resume.empty()) {
     if (r.model.empty()) throw UsageError("train: missing MODEL (see 'soma train --help')");
@@ -217,7 +221,7 @@ int run_train(Arguments args) {
       .option("steps", &r.steps, "S", "stop after S updates instead")
       .option("batch", &r.batch, "B", "samples per update")
       .option("optimizer", &r.optimizer, "NAME",
-              "sgd, momentum, adagrad, rmsprop, adadelta, adam, adamw, nadam or lion")
+              "sgd, momentum, adagrad, rmsprop, adadelta, adam, adamw, nadam, lion or a plugin's")
       .option("lr", &r.learning_rate, "X", "learning rate")
       .option("schedule", &r.schedule, "TEXT",
               "of the learning rate: cosine(warmup=100), step(every=1000,factor=0.5), ...")

@@ -8,7 +8,7 @@
  * Rules. Every table begins with struct_size (bytes of the table as its writer knew it), major and minor;
  * tables only ever grow at the end within one major version, so a reader must not look past struct_size.
  * A NULL function is a capability that the plugin lacks. The small structs without struct_size
- * (soma_tensor, soma_attribute, soma_text) are fixed for the life of major version 1.
+ * (soma_tensor, soma_attribute, soma_option, soma_parameter, soma_text) are fixed for the life of major version 1.
  * No exception and no C++ type crosses. Libraries are never unloaded. Strings are UTF-8, NUL-terminated, and
  * owned by whoever made them; what a plugin returns lives as long as the object it describes.
  */
@@ -72,6 +72,27 @@ typedef struct soma_attribute {
   double real;
   const char* text;
 } soma_attribute;
+
+/* A field of a layer or an option of a loss or an optimizer, with its default. Whoever names the plugin may set it; the
+ * plugin gets them all, checked, as attributes in the order of its list. */
+typedef struct soma_option {
+  const char* name;
+  int32_t kind;         /* SOMA_INTEGER, SOMA_REAL or SOMA_STRING */
+  int32_t required;     /* 1: has no default */
+  int64_t integer;      /* the default, in the member of its kind */
+  double real;
+  const char* text;
+  double least, most;   /* of a number, both allowed; any if least == most */
+} soma_option;
+
+/* A tensor that training changes. init: a text of the model format ("he_normal", "normal(0.02)", "zeros"); fan_in and
+ * fan_out are what it scales by, 0 if it does not. */
+typedef struct soma_parameter {
+  const char* name;
+  const char* init;
+  soma_tensor tensor;
+  int64_t fan_in, fan_out;
+} soma_parameter;
 
 /* An op as data: the id says the family, its version and the direction ("conv2d/1.bwd_data"). */
 typedef struct soma_op {
@@ -150,8 +171,11 @@ typedef struct soma_backend {
                               soma_range_fn fn, void* argument);
 } soma_backend;
 
-/* A pointwise activation y = f(x). All functions work element by element on n elements, so any split of the
- * range gives the same bits. grad_x = f'(x) * grad_y. Buffers do not overlap, except that y may be x. */
+/* A pointwise activation y = f(x), or y = f(x, p) with learnable numbers p[0..parameter_count), one set for each place
+ * where the activation is used. All functions work element by element on n elements, so any split of the range gives the
+ * same bits. grad_x = df/dx * grad_y; the term of number k is df/dp[k] * grad_y, and the host adds the terms up in the
+ * canonical order. Buffers do not overlap, except that y may be x. With parameter_count = 0 the first four functions are
+ * there, else the other six; the float64 ones, which certification needs, may be NULL. */
 typedef struct soma_activation {
   uint32_t struct_size;
   uint16_t major, minor;
@@ -161,7 +185,141 @@ typedef struct soma_activation {
   void (*backward_f32)(const float* x, const float* grad_y, float* grad_x, int64_t n);
   void (*forward_f64)(const double* x, double* y, int64_t n);
   void (*backward_f64)(const double* x, const double* grad_y, double* grad_x, int64_t n);
+  const soma_option* parameters; /* of kind SOMA_REAL: names, and the values they start from */
+  int32_t parameter_count;
+  int32_t reserved;
+  void (*forward_with_f32)(const float* p, const float* x, float* y, int64_t n);
+  void (*backward_with_f32)(const float* p, const float* x, const float* grad_y, float* grad_x, int64_t n);
+  void (*terms_f32)(const float* p, int32_t k, const float* x, const float* grad_y, float* terms, int64_t n);
+  void (*forward_with_f64)(const double* p, const double* x, double* y, int64_t n);
+  void (*backward_with_f64)(const double* p, const double* x, const double* grad_y, double* grad_x, int64_t n);
+  void (*terms_f64)(const double* p, int32_t k, const double* x, const double* grad_y, double* terms, int64_t n);
 } soma_activation;
+
+/* What a loss compares an output with, and what an item of it is. */
+enum {
+  SOMA_CLASSES = 1, /* item: a row of the last axis; target: its class, int32 in [0, width) */
+  SOMA_ELEMENTS = 2, /* item: one number; target: one number; width is 1 */
+  SOMA_ROWS = 3      /* item: a row of the last axis; target: a row of as many numbers */
+};
+
+/* A loss: the mean of its items' values, which the host forms in the canonical order. Both functions treat every item
+ * alone, so any split of the items gives the same bits. output: [items, width]; target: int32 [items] for SOMA_CLASSES,
+ * else numbers like output; options: in the order of the list. */
+typedef struct soma_loss {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* name;
+  const char* summary;
+  int32_t target; /* SOMA_CLASSES, SOMA_ELEMENTS or SOMA_ROWS */
+  int32_t option_count;
+  const soma_option* options;
+  /* value[i] of each item */
+  void (*value_f32)(const soma_attribute* options, const float* output, const void* target, int64_t items,
+                    int64_t width, float* value);
+  /* gradient[i, c] = scale * d value[i] / d output[i, c] */
+  void (*gradient_f32)(const soma_attribute* options, const float* output, const void* target, int64_t items,
+                       int64_t width, float scale, float* gradient);
+  void (*value_f64)(const soma_attribute* options, const double* output, const void* target, int64_t items,
+                    int64_t width, double* value); /* these two may be NULL; certification needs them */
+  void (*gradient_f64)(const soma_attribute* options, const double* output, const void* target, int64_t items,
+                       int64_t width, double scale, double* gradient);
+} soma_loss;
+
+/* An optimizer: an update that treats every element of a parameter alone, with slots of state, one number each per
+ * element, zero at the start and kept in checkpoints under their names. */
+typedef struct soma_optimizer {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* name;
+  const char* summary;
+  const soma_option* options;
+  const char* const* slots;
+  int32_t option_count;
+  int32_t slot_count;
+  int32_t scalar_count; /* 1 to 16 */
+  int32_t reserved;
+  double learning_rate; /* the default */
+  /* Once per update, number `step` from 1: what its elements share. The host rounds to float32. */
+  void (*scalars)(const soma_attribute* options, int64_t step, double learning_rate, double* to);
+  /* Updates weight and slots[0..slot_count), n elements each, in place; any split gives the same bits. */
+  void (*step_f32)(const float* scalars, const float* gradient, float* weight, float* const* slots, int64_t n);
+  void (*step_f64)(const double* scalars, const double* gradient, double* weight, double* const* slots,
+                   int64_t n); /* may be NULL; certification needs it */
+} soma_optimizer;
+
+typedef struct soma_layer_instance soma_layer_instance; /* a layer with its fields, for inputs of given shapes */
+
+/* What a layer says about itself once it knows its fields and the shapes of its inputs. Lives as long as the instance.
+ * The first axis of inputs and output is the batch. */
+typedef struct soma_layer_plan {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  soma_tensor output;
+  const soma_parameter* parameters;
+  const soma_tensor* saved; /* what forward keeps for backward, in training */
+  int32_t parameter_count;
+  int32_t saved_count;
+  size_t forward_workspace_bytes, backward_workspace_bytes;
+} soma_layer_plan;
+
+/* The buffers of one run of a layer, all of the host; workspace aligned to 64 bytes. A gradient that nobody wants is NULL;
+ * those that are not are overwritten. Runs fn over [0, n) on the threads of the active backend with
+ * parallel_for(pool, n, grain, fn, argument); what is computed must not depend on how it cuts the range. */
+typedef struct soma_layer_exec {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  int32_t threads;
+  int32_t reserved;
+  const void* const* inputs;
+  const void* const* parameters;
+  void* output;                  /* forward */
+  void* const* saved;            /* forward: written, NULL in inference; backward: read */
+  const void* grad_output;       /* backward, as the two below */
+  void* const* grad_inputs;
+  void* const* grad_parameters;
+  void* workspace;
+  void (*parallel_for)(void* pool, int64_t n, int64_t grain, soma_range_fn fn, void* argument);
+  void* pool;
+} soma_layer_exec;
+
+/* The host's side of a layer that is composed of others. Values are numbers that the host gives. A call that fails says
+ * why, and the layer hands status and text on. */
+typedef struct soma_composer {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  void* graph; /* the first argument of all functions */
+  /* Type and shape of a value, batch first. */
+  soma_status (*shape)(void* graph, int32_t value, soma_tensor* tensor, soma_text* why);
+  /* A layer of any type of the model format, with its fields. Its parameters are called LAYER.NAME.weight, ...; a layer
+   * without parameters may have the name "" . */
+  soma_status (*layer)(void* graph, const char* type, const char* name, const soma_attribute* fields,
+                       int32_t field_count, const int32_t* inputs, int32_t input_count, int32_t* output,
+                       soma_text* why);
+  /* A parameter of the composed layer itself, as a value without a batch. */
+  soma_status (*parameter)(void* graph, const soma_parameter* parameter, int32_t* value, soma_text* why);
+} soma_composer;
+
+/* A layer type. Either `compose` is there, which builds it from existing layers and needs no backward, or the four
+ * functions before it. An instance is immutable; forward and backward may run on several threads at once, with distinct
+ * buffers. The dtype of its inputs is float32, for certification also float64, which `open` may refuse with
+ * SOMA_UNSUPPORTED; then all its tensors have that type. */
+typedef struct soma_layer {
+  uint32_t struct_size;
+  uint16_t major, minor;
+  const char* name; /* the type in model files */
+  const char* summary;
+  const soma_option* options;
+  int32_t option_count;
+  int32_t input_count; /* how many inputs it takes; 0: one or more */
+  soma_status (*open)(const soma_attribute* options, const soma_tensor* inputs, int32_t input_count,
+                      soma_layer_instance** instance, soma_layer_plan* plan, soma_text* why);
+  void (*close)(soma_layer_instance* instance);
+  soma_status (*forward)(const soma_layer_instance* instance, const soma_layer_exec* exec, soma_text* why);
+  soma_status (*backward)(const soma_layer_instance* instance, const soma_layer_exec* exec, soma_text* why);
+  soma_status (*compose)(const soma_attribute* options, const soma_composer* composer, const int32_t* inputs,
+                         int32_t input_count, int32_t* output, soma_text* why);
+} soma_layer;
 
 /* What the host offers to a plugin at entry. */
 typedef struct soma_host {
@@ -170,7 +328,7 @@ typedef struct soma_host {
   const char* version; /* of the framework, "0.1.0" */
 } soma_host;
 
-/* What a plugin brings. Later kinds (layers, losses, optimizers) are appended. */
+/* What a plugin brings: any number of each kind. Later kinds are appended. */
 typedef struct soma_plugin {
   uint32_t struct_size;
   uint16_t major, minor;
@@ -180,6 +338,13 @@ typedef struct soma_plugin {
   const soma_activation* const* activations;
   int32_t backend_count;
   int32_t activation_count;
+  const soma_layer* const* layers;
+  const soma_loss* const* losses;
+  const soma_optimizer* const* optimizers;
+  int32_t layer_count;
+  int32_t loss_count;
+  int32_t optimizer_count;
+  int32_t reserved;
 } soma_plugin;
 
 /* May be called more than once and gives the same table each time. */
@@ -207,6 +372,21 @@ SOMA_AT(soma_attribute, integer, 16);
 SOMA_AT(soma_attribute, real, 24);
 SOMA_AT(soma_attribute, text, 32);
 SOMA_LAYOUT(sizeof(soma_attribute) == 40);
+SOMA_AT(soma_option, name, 0);
+SOMA_AT(soma_option, kind, 8);
+SOMA_AT(soma_option, required, 12);
+SOMA_AT(soma_option, integer, 16);
+SOMA_AT(soma_option, real, 24);
+SOMA_AT(soma_option, text, 32);
+SOMA_AT(soma_option, least, 40);
+SOMA_AT(soma_option, most, 48);
+SOMA_LAYOUT(sizeof(soma_option) == 56);
+SOMA_AT(soma_parameter, name, 0);
+SOMA_AT(soma_parameter, init, 8);
+SOMA_AT(soma_parameter, tensor, 16);
+SOMA_AT(soma_parameter, fan_in, 88);
+SOMA_AT(soma_parameter, fan_out, 96);
+SOMA_LAYOUT(sizeof(soma_parameter) == 104);
 SOMA_AT(soma_op, struct_size, 0);
 SOMA_AT(soma_op, major, 4);
 SOMA_AT(soma_op, minor, 6);
@@ -253,6 +433,72 @@ SOMA_AT(soma_activation, forward_f32, 24);
 SOMA_AT(soma_activation, backward_f32, 32);
 SOMA_AT(soma_activation, forward_f64, 40);
 SOMA_AT(soma_activation, backward_f64, 48);
+SOMA_AT(soma_activation, parameters, 56);
+SOMA_AT(soma_activation, parameter_count, 64);
+SOMA_AT(soma_activation, forward_with_f32, 72);
+SOMA_AT(soma_activation, backward_with_f32, 80);
+SOMA_AT(soma_activation, terms_f32, 88);
+SOMA_AT(soma_activation, forward_with_f64, 96);
+SOMA_AT(soma_activation, backward_with_f64, 104);
+SOMA_AT(soma_activation, terms_f64, 112);
+SOMA_AT(soma_loss, struct_size, 0);
+SOMA_AT(soma_loss, name, 8);
+SOMA_AT(soma_loss, summary, 16);
+SOMA_AT(soma_loss, target, 24);
+SOMA_AT(soma_loss, option_count, 28);
+SOMA_AT(soma_loss, options, 32);
+SOMA_AT(soma_loss, value_f32, 40);
+SOMA_AT(soma_loss, gradient_f32, 48);
+SOMA_AT(soma_loss, value_f64, 56);
+SOMA_AT(soma_loss, gradient_f64, 64);
+SOMA_AT(soma_optimizer, struct_size, 0);
+SOMA_AT(soma_optimizer, name, 8);
+SOMA_AT(soma_optimizer, summary, 16);
+SOMA_AT(soma_optimizer, options, 24);
+SOMA_AT(soma_optimizer, slots, 32);
+SOMA_AT(soma_optimizer, option_count, 40);
+SOMA_AT(soma_optimizer, slot_count, 44);
+SOMA_AT(soma_optimizer, scalar_count, 48);
+SOMA_AT(soma_optimizer, learning_rate, 56);
+SOMA_AT(soma_optimizer, scalars, 64);
+SOMA_AT(soma_optimizer, step_f32, 72);
+SOMA_AT(soma_optimizer, step_f64, 80);
+SOMA_AT(soma_layer_plan, struct_size, 0);
+SOMA_AT(soma_layer_plan, output, 8);
+SOMA_AT(soma_layer_plan, parameters, 80);
+SOMA_AT(soma_layer_plan, saved, 88);
+SOMA_AT(soma_layer_plan, parameter_count, 96);
+SOMA_AT(soma_layer_plan, saved_count, 100);
+SOMA_AT(soma_layer_plan, forward_workspace_bytes, 104);
+SOMA_AT(soma_layer_plan, backward_workspace_bytes, 112);
+SOMA_AT(soma_layer_exec, struct_size, 0);
+SOMA_AT(soma_layer_exec, threads, 8);
+SOMA_AT(soma_layer_exec, inputs, 16);
+SOMA_AT(soma_layer_exec, parameters, 24);
+SOMA_AT(soma_layer_exec, output, 32);
+SOMA_AT(soma_layer_exec, saved, 40);
+SOMA_AT(soma_layer_exec, grad_output, 48);
+SOMA_AT(soma_layer_exec, grad_inputs, 56);
+SOMA_AT(soma_layer_exec, grad_parameters, 64);
+SOMA_AT(soma_layer_exec, workspace, 72);
+SOMA_AT(soma_layer_exec, parallel_for, 80);
+SOMA_AT(soma_layer_exec, pool, 88);
+SOMA_AT(soma_composer, struct_size, 0);
+SOMA_AT(soma_composer, graph, 8);
+SOMA_AT(soma_composer, shape, 16);
+SOMA_AT(soma_composer, layer, 24);
+SOMA_AT(soma_composer, parameter, 32);
+SOMA_AT(soma_layer, struct_size, 0);
+SOMA_AT(soma_layer, name, 8);
+SOMA_AT(soma_layer, summary, 16);
+SOMA_AT(soma_layer, options, 24);
+SOMA_AT(soma_layer, option_count, 32);
+SOMA_AT(soma_layer, input_count, 36);
+SOMA_AT(soma_layer, open, 40);
+SOMA_AT(soma_layer, close, 48);
+SOMA_AT(soma_layer, forward, 56);
+SOMA_AT(soma_layer, backward, 64);
+SOMA_AT(soma_layer, compose, 72);
 SOMA_AT(soma_host, struct_size, 0);
 SOMA_AT(soma_host, version, 8);
 SOMA_AT(soma_plugin, struct_size, 0);
@@ -262,6 +508,12 @@ SOMA_AT(soma_plugin, backends, 24);
 SOMA_AT(soma_plugin, activations, 32);
 SOMA_AT(soma_plugin, backend_count, 40);
 SOMA_AT(soma_plugin, activation_count, 44);
+SOMA_AT(soma_plugin, layers, 48);
+SOMA_AT(soma_plugin, losses, 56);
+SOMA_AT(soma_plugin, optimizers, 64);
+SOMA_AT(soma_plugin, layer_count, 72);
+SOMA_AT(soma_plugin, loss_count, 76);
+SOMA_AT(soma_plugin, optimizer_count, 80);
 
 #ifdef __cplusplus
 }

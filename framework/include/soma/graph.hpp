@@ -34,8 +34,9 @@ struct SOMA_API Graph {
     std::vector<int> inputs, outputs;  ///< values
     int layer = -1;
     Phase phase = Phase::forward;
-    std::string
-        plugin;  ///< activation that a plugin brings; the op is then "activation/1.fwd" or ".bwd"
+    /// name of the activation, layer, loss or optimizer that a plugin brings; the op is then of the
+    /// family activation/1, layer/1, loss/1 or optimizer/1
+    std::string plugin;
   };
   /// Elements [begin, end) of a parameter, which start at `value` whatever its Init.
   struct Preset {
@@ -86,6 +87,10 @@ class SOMA_API GraphBuilder {
   /// Nodes and parameters from here on belong to the layer of that name.
   void enter_layer(std::string name);
   void set_phase(Graph::Phase phase) noexcept { phase_ = phase; }
+  /// Parameters from here on are named "<layer>.<scope>.<name>", until leave_scope() gets what
+  /// this returns; scopes nest, and "" adds nothing.
+  std::string enter_scope(std::string_view name);
+  void leave_scope(std::string before) { scope_ = std::move(before); }
 
   /// The model's next input, batch first.
   Value input(const Shape& shape, DType type = DType::f32);
@@ -139,6 +144,7 @@ class SOMA_API GraphBuilder {
   Graph& graph_;
   Purpose purpose_;
   int layer_ = -1;
+  std::string scope_;  // "squeeze." or ""
   Graph::Phase phase_ = Graph::Phase::forward;
   std::vector<Tie> ties_;  // of the current layer
 };

@@ -31,7 +31,7 @@ class LayerOf final : public Layer {
 /// Makes a layer by its type and fields, as in a model file. Throws ShapeError naming the known
 /// types or the bad field.
 SOMA_API std::unique_ptr<Layer> make_layer(std::string_view type, const Attributes& fields);
-/// The types make_layer knows.
+/// The types make_layer knows, those of plugins too.
 SOMA_API std::vector<std::string> layer_types();
 
 }  // namespace soma

@@ -22,6 +22,8 @@ namespace soma {
 ///   hinge                    targets -1 and 1, or two classes as above; squared (false)
 ///   cosine                   1 - cos between output and target of each sample; epsilon (1e-8)
 ///
+/// or a loss that a plugin brings, under its name and with its options.
+///
 /// Each also takes reduction "sum" for the sum instead of the mean. The formulas are those of the
 /// op families in soma/sdk/ops/loss.hpp and elementwise_loss.hpp.
 struct SOMA_API Loss {
@@ -33,17 +35,22 @@ struct SOMA_API Loss {
     binary_cross_entropy_with_logits,
     kl_divergence,
     hinge,
-    cosine
+    cosine,
+    plugin
   };
   Kind kind = Kind::softmax_cross_entropy;
-  Attributes options;  ///< defaults left out; made and checked by loss_from_name
+  Attributes options;                ///< defaults left out; made and checked by loss_from_name
+  const soma_loss* table = nullptr;  ///< of Kind::plugin; lives as long as the process
 
   constexpr Loss() = default;
   constexpr Loss(Kind k) : kind(k) {}  // NOLINT(google-explicit-constructor): a kind is a loss
   friend bool operator==(const Loss&, const Loss&) = default;
 
   /// True if the targets are classes (int32), else numbers of the output's shape.
-  bool takes_classes() const noexcept { return kind == Kind::softmax_cross_entropy; }
+  bool takes_classes() const noexcept {
+    return kind == Kind::softmax_cross_entropy ||
+           (table != nullptr && table->target == SOMA_CLASSES);
+  }
   /// True if the sign of an output says which of two classes it means.
   bool is_binary() const noexcept {
     return kind == Kind::binary_cross_entropy_with_logits || kind == Kind::hinge;
@@ -66,6 +73,7 @@ SOMA_API const char* name_of(const Loss& loss) noexcept;
 /// The loss of that name. Throws ShapeError that lists the names, or for an option that is unknown,
 /// of the wrong type or impossible: "loss: ...", for an option "loss: delta: ...".
 SOMA_API Loss loss_from_name(std::string_view name, const Attributes& options = {});
+/// Those of plugins, too.
 SOMA_API std::vector<std::string_view> loss_names();
 
 }  // namespace soma

@@ -135,7 +135,7 @@ struct Optimizer {
   }
 };
 
-/// "sgd", "adagrad", ...
+/// "sgd", "adagrad", ... and those that plugins bring.
 SOMA_API std::vector<std::string> optimizer_names();
 /// The optimizer of that name with its defaults. Throws StateError that lists the names.
 SOMA_API Optimizer optimizer_from_name(std::string_view name);

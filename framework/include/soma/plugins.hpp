@@ -35,7 +35,8 @@ struct PluginRecord {
   std::filesystem::path path;
   std::string name;  ///< as the manifest says; from the file name when it could not be read
   std::string version;
-  std::string kind;  ///< "backend", "activation", or several joined by '+'
+  /// "backend", "activation", "layer", "loss", "optimizer", or several joined by '+'
+  std::string kind;
   PluginStatus status = PluginStatus::rejected;
   std::string code;    ///< empty when ready
   std::string reason;  ///< empty when ready
@@ -55,10 +56,16 @@ SOMA_API std::vector<std::filesystem::path> plugin_search_path();
 /// are never unloaded.
 SOMA_API std::vector<PluginRecord> list_plugins();
 
-/// The activation of that name that a plugin brings, or nullptr. Lives for the life of the process.
+/// What plugins bring under that name, or nullptr. Lives for the life of the process.
 SOMA_API const soma_activation* find_activation_plugin(std::string_view name);
+SOMA_API const soma_layer* find_layer_plugin(std::string_view name);
+SOMA_API const soma_loss* find_loss_plugin(std::string_view name);
+SOMA_API const soma_optimizer* find_optimizer_plugin(std::string_view name);
 
-/// Names of all activations that plugins bring.
+/// Names of all that plugins bring.
 SOMA_API std::vector<std::string> activation_plugins();
+SOMA_API std::vector<std::string> layer_plugins();
+SOMA_API std::vector<std::string> loss_plugins();
+SOMA_API std::vector<std::string> optimizer_plugins();
 
 }  // namespace soma

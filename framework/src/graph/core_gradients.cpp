@@ -91,14 +91,22 @@ void prelu(Backward& b, const Graph::Node& node) {
   b.give(slope.id, grads[1], node);
 }
 
+/// Also where only learnable numbers want a gradient.
 void plugin_activation(Backward& b, const Graph::Node& node) {
-  if (!b.wanted(node.inputs[0])) return;
-  Op op = node.op;
-  op.id = "activation/1.bwd";
-  op.inputs.push_back(op.inputs[0]);
-  const Value g = b.emit(std::move(op), {b.in(node, 0), b.grad(node)}, node);
+  const std::size_t numbers = node.inputs.size() - 1;
+  if (!b.wanted(node.inputs[0]) && numbers == 0) return;
+  const TensorInfo grad_info = node.op.inputs[0], number_info{DType::f32, {1}};
+  Op op{
+      "activation/1.bwd", {grad_info, grad_info}, {grad_info}, node.op.attributes, Purpose::train};
+  std::vector<Value> operands = {b.in(node, 0), b.grad(node)};
+  for (std::size_t k = 0; k < numbers; ++k) {
+    op.inputs.push_back(number_info);
+    op.outputs.push_back(number_info);
+    operands.push_back(b.in(node, 1 + k));
+  }
+  const auto grads = b.emit_all(std::move(op), operands, node);
   b.last_node().plugin = node.plugin;
-  b.give(node.inputs[0], g, node);
+  for (std::size_t i = 0; i < grads.size(); ++i) b.give(node.inputs[i], grads[i], node);
 }
 
 void add(Backward& b, const Graph::Node& node) {

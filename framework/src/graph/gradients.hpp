@@ -1,8 +1,14 @@
 #pragma once
 
+#include <memory>
+
 #include "soma/graph.hpp"
 #include "soma/model.hpp"
 #include "soma/optimizer.hpp"
+
+namespace soma::plugins {
+class OptionValues;
+}
 
 namespace soma {
 
@@ -30,6 +36,7 @@ class UpdateScalars {
  public:
   /// Throws StateError that lists the known optimizers.
   explicit UpdateScalars(const Optimizer& optimizer);
+  ~UpdateScalars();
   /// Writes those of update number `step` (from 1) at that rate, in the order of the op.
   void write(std::int64_t step, double learning_rate, float* to);
 
@@ -42,6 +49,8 @@ class UpdateScalars {
   double beta1_ = 0, beta2_ = 0, weight_decay_ = 0, momentum_decay_ = 0;
   double product_ = 1;  // of Nadam's momenta up to product_step_
   std::int64_t product_step_ = 0;
+  const soma_optimizer* plugin_ = nullptr;
+  std::unique_ptr<plugins::OptionValues> plugin_options_;
 };
 
 }  // namespace soma

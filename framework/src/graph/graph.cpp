@@ -18,7 +18,14 @@ int Graph::root(int value) const {
 void GraphBuilder::enter_layer(std::string name) {
   layer_ = static_cast<int>(graph_.layers.size());
   graph_.layers.push_back(std::move(name));
+  scope_.clear();
   ties_.clear();
+}
+
+std::string GraphBuilder::enter_scope(std::string_view name) {
+  std::string before = scope_;
+  if (!name.empty()) scope_.append(name) += '.';
+  return before;
 }
 
 Value GraphBuilder::add(Graph::ValueInfo info) {
@@ -41,7 +48,7 @@ Value GraphBuilder::input(const Shape& shape, DType type) {
 
 Value GraphBuilder::parameter(std::string_view name, const Shape& shape, Init init,
                               std::int64_t fan_in, std::int64_t fan_out) {
-  const auto tie = std::ranges::find(ties_, name, &Tie::name);
+  const auto tie = std::ranges::find(ties_, scope_ + std::string(name), &Tie::name);
   if (tie == ties_.end()) return add_parameter(name, shape, init, fan_in, fan_out);
   const Graph::ParameterInfo& target = graph_.parameters[static_cast<std::size_t>(tie->parameter)];
   if (target.shape != shape) {
@@ -103,7 +110,7 @@ Value GraphBuilder::random() {
 }
 
 std::string GraphBuilder::path(std::string_view name) const {
-  return graph_.layers.at(static_cast<std::size_t>(layer_)) + "." + std::string(name);
+  return graph_.layers.at(static_cast<std::size_t>(layer_)) + "." + scope_ + std::string(name);
 }
 
 std::vector<Value> GraphBuilder::emit(Op op, std::span<const Value> inputs) {
@@ -152,17 +159,24 @@ Value GraphBuilder::activation(const Value& x, const std::string& name) {
   if (const ops::NamedActivation* row = ops::find_activation(name)) {
     return emit_one(row->make().forward(x.shape, purpose_), {x});
   }
-  if (find_activation_plugin(name) == nullptr) {
+  const soma_activation* plugin = find_activation_plugin(name);
+  if (plugin == nullptr) {
     std::string known = "identity";
     for (const ops::NamedActivation& row : ops::kNamedActivations) {
       known += ", " + std::string(row.name);
     }
-    for (const std::string& plugin : activation_plugins()) known += ", " + plugin;
+    for (const std::string& other : activation_plugins()) known += ", " + other;
     throw ShapeError("activation: '" + name + "' is not known; known are " + known);
   }
   Op op{"activation/1.fwd", {{DType::f32, x.shape}}, {{DType::f32, x.shape}}, {}, purpose_};
   op.attributes.set("name", name);
-  const Value y = emit_one(std::move(op), {x});
+  std::vector<Value> inputs = {x};
+  for (int k = 0; k < plugin->parameter_count; ++k) {
+    const soma_option& p = plugin->parameters[k];
+    op.inputs.push_back({DType::f32, {1}});
+    inputs.push_back(parameter(name + "." + p.name, {1}, Init::constant(p.real), 0, 0));
+  }
+  const Value y = emit(std::move(op), inputs).front();
   graph_.nodes.back().plugin = name;
   return y;
 }

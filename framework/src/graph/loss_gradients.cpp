@@ -19,6 +19,15 @@ void of_prediction(Backward& b, const Graph::Node& node) {
   b.give(node.inputs[0], b.emit(op, {b.in(node, 0), b.in(node, 1), b.grad(node)}, node), node);
 }
 
+void plugin_loss(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  Op op{"loss/1.bwd", node.op.inputs, {node.op.inputs[0]}, node.op.attributes, Purpose::train};
+  op.inputs.push_back({DType::f32, {1}});
+  const Value grad = b.emit(std::move(op), {b.in(node, 0), b.in(node, 1), b.grad(node)}, node);
+  b.last_node().plugin = node.plugin;
+  b.give(node.inputs[0], grad, node);
+}
+
 }  // namespace
 
 std::span<const GradientRule> loss_gradients() {
@@ -32,6 +41,7 @@ std::span<const GradientRule> loss_gradients() {
       {ops::KlDivergence::kForward, &of_prediction<ops::KlDivergence>},
       {ops::Hinge::kForward, &of_prediction<ops::Hinge>},
       {ops::Cosine::kForward, &of_prediction<ops::Cosine>},
+      {"loss/1.fwd", &plugin_loss},
   };
   return kRules;
 }

@@ -5,8 +5,12 @@
 #include <optional>
 
 #include "graph/gradients.hpp"
+#include "plugins/builtin_names.hpp"
+#include "plugins/options.hpp"
 #include "soma/error.hpp"
+#include "soma/plugins.hpp"
 #include "soma/sdk/ops/loss.hpp"
+#include "soma/sdk/ops/softmax.hpp"
 
 namespace soma {
 namespace {
@@ -99,19 +103,58 @@ std::optional<Attributes::Value> converted(Field field, const Attributes::Value&
   return std::nullopt;
 }
 
+/// A loss that a plugin brings. Its own options are checked by its list, reduction as everywhere.
+Loss plugin_loss(const soma_loss& table, const Attributes& given) {
+  Loss loss = Loss::Kind::plugin;
+  loss.table = &table;
+  Attributes own, common;
+  for (const auto& [key, value] : given.entries()) {
+    (key == "reduction" ? common : own).set(key, value);
+  }
+  loss.options = plugins::checked_options("loss", plugins::options_of(table), own);
+  ops::write_reduction(loss.options, ops::reduction_from(common));
+  return loss;
+}
+
+/// The op of a plugin's loss on rows [items, width].
+Op plugin_op(const Loss& loss, const Shape& output, Purpose purpose) {
+  TensorInfo target{DType::f32, output};
+  if (loss.takes_classes()) target = {DType::i32, {output[0]}};
+  return {"loss/1.fwd", {{DType::f32, output}, target}, {{DType::f32, {1}}}, loss.options, purpose};
+}
+
+/// What of an output is one row of items.
+Shape rows_of(const Loss& loss, const Shape& whole) {
+  if (loss.takes_classes() || (loss.table != nullptr && loss.table->target == SOMA_ROWS)) {
+    return {whole.elements() / std::max<std::int64_t>(1, whole.back()), whole.back()};
+  }
+  if (loss.table != nullptr) return {whole.elements(), 1};
+  return loss.kind == Loss::Kind::cosine ? Shape{whole[0], whole.elements_from(1)} : whole;
+}
+
 }  // namespace
 
-const char* name_of(const Loss& loss) noexcept { return rule_of(loss.kind).name; }
+bool is_builtin_loss(std::string_view name) noexcept {
+  return std::ranges::find(rules(), name, &Rule::name) != rules().end();
+}
+
+const char* name_of(const Loss& loss) noexcept {
+  return loss.table != nullptr ? loss.table->name : rule_of(loss.kind).name;
+}
 
 std::vector<std::string_view> loss_names() {
   std::vector<std::string_view> names;
   for (const Rule& rule : rules()) names.emplace_back(rule.name);
+  for (const std::string& plugin : loss_plugins()) {
+    names.emplace_back(find_loss_plugin(plugin)->name);
+  }
   return names;
 }
 
 Loss loss_from_name(std::string_view name, const Attributes& options) {
   const auto rule = std::ranges::find(rules(), name, &Rule::name);
   if (rule == rules().end()) {
+    if (const soma_loss* table = find_loss_plugin(name)) return plugin_loss(*table, options);
     std::string list;
     for (const auto known : loss_names()) list += (list.empty() ? "" : ", ") + std::string(known);
     throw ShapeError("loss: unknown loss '" + std::string(name) + "'; known are " + list);
@@ -148,16 +191,18 @@ void append_loss(Graph& graph, const Loss& loss, Purpose purpose, int number, do
   Value output{id, graph.shape(id)};
   const Shape whole = output.shape;
   const bool classes = loss.takes_classes();
-  if (classes && whole.rank() < 2)
-    throw ShapeError("softmax_cross_entropy: expected logits [N,...,C], got " + whole.str());
+  if ((classes || loss.table != nullptr) && whole.rank() < 2) {
+    throw ShapeError(std::string(name_of(loss)) + ": expected an output [N,...,C], got " +
+                     whole.str());
+  }
   TensorInfo targets_info{classes ? DType::i32 : DType::f32, whole};
   if (classes) {
     targets_info.shape = Shape(whole.dims().first(static_cast<std::size_t>(whole.rank() - 1)));
-    output = builder.reshape(output, {targets_info.shape.elements(), whole.back()});
-  } else if (loss.kind == Loss::Kind::cosine) {
-    output = builder.reshape(output, {whole[0], whole.elements_from(1)});
   }
-  const Op op = rule_of(loss.kind).forward(loss.options, output.shape, purpose);
+  output = builder.reshape(output, rows_of(loss, whole));
+  const Op op = loss.table != nullptr
+                    ? plugin_op(loss, output.shape, purpose)
+                    : rule_of(loss.kind).forward(loss.options, output.shape, purpose);
   const Value targets = builder.leaf(Graph::Source::targets, targets_info);
   std::vector<Value> inputs = {output, builder.reshape(targets, op.in(1))};
   if (op.inputs.size() > 2) {
@@ -173,7 +218,16 @@ void append_loss(Graph& graph, const Loss& loss, Purpose purpose, int number, do
   const auto outputs = builder.emit(op, inputs);
   info.targets = targets.id;
   info.value = outputs[0].id;
-  if (classes) info.probabilities = outputs[2].id;
+  if (loss.table != nullptr) {
+    graph.nodes.back().plugin = loss.table->name;
+    // For the share of right answers; nothing of the loss depends on it.
+    if (classes) {
+      const Op softmax = ops::Softmax::forward(output.shape, Purpose::infer);
+      info.probabilities = builder.emit_one(softmax, {output}).id;
+    }
+  } else if (classes) {
+    info.probabilities = outputs[2].id;
+  }
   graph.losses.push_back(info);
 }
 

@@ -1,4 +1,5 @@
 #include "graph/backward.hpp"
+#include "model/plugin_layer.hpp"
 #include "soma/sdk/ops/arithmetic.hpp"
 #include "soma/sdk/ops/arrangement.hpp"
 #include "soma/sdk/ops/axis_reduction.hpp"
@@ -132,10 +133,38 @@ void transposed_conv2d(Backward& b, const Graph::Node& node) {
   }
 }
 
+/// Gives only the gradients that somebody wants; see program/layer_step.cpp.
+void plugin_layer(Backward& b, const Graph::Node& node) {
+  const std::size_t own = node.inputs.size();
+  Op op{"layer/1.bwd", node.op.inputs, {}, node.op.attributes, Purpose::train};
+  std::vector<Value> operands;
+  std::int64_t wanted = 0;
+  for (std::size_t i = 0; i < own; ++i) {
+    operands.push_back(b.in(node, i));
+    if (!b.wanted(node.inputs[i])) continue;
+    wanted |= std::int64_t{1} << i;
+    op.outputs.push_back(node.op.inputs[i]);
+  }
+  if (wanted == 0) return;
+  op.attributes.set(PluginLayer::kWanted, wanted);
+  for (std::size_t i = 1; i < node.outputs.size(); ++i) {
+    operands.push_back(b.out(node, i));
+    op.inputs.push_back(node.op.outputs[i]);
+  }
+  operands.push_back(b.grad(node));
+  op.inputs.push_back(node.op.outputs[0]);
+  const auto grads = b.emit_all(std::move(op), operands, node);
+  b.last_node().plugin = node.plugin;
+  for (std::size_t i = 0, next = 0; i < own; ++i) {
+    if ((wanted >> i & 1) != 0) b.give(node.inputs[i], grads[next++], node);
+  }
+}
+
 }  // namespace
 
 std::span<const GradientRule> structure_gradients() {
   static constexpr GradientRule kRules[] = {
+      {"layer/1.fwd", &plugin_layer},
       {ops::Multiply::kForward, &multiply},
       {ops::Subtract::kForward, &subtract},
       {ops::Scale::kForward, &scale},

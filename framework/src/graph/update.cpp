@@ -1,6 +1,12 @@
+#include <algorithm>
 #include <cmath>
+#include <memory>
+#include <span>
 
 #include "graph/gradients.hpp"
+#include "plugins/builtin_names.hpp"
+#include "plugins/options.hpp"
+#include "soma/plugins.hpp"
 #include "soma/sdk/ops/optimizer.hpp"
 #include "soma/sdk/ops/regularization.hpp"
 
@@ -52,13 +58,38 @@ const Rule kRules[] = {
      [](const Attributes&) -> std::vector<std::string> { return {"m"}; }},
 };
 
-const Rule& rule_of(std::string_view type) {
+/// A rule, or else the table of a plugin.
+struct Known {
+  const Rule* rule = nullptr;
+  const soma_optimizer* table = nullptr;
+};
+
+Known known(std::string_view type) {
+  const auto* rule = std::ranges::find(kRules, type, &Rule::type);
+  if (rule != std::end(kRules)) return {rule};
+  if (const soma_optimizer* table = find_optimizer_plugin(type)) return {nullptr, table};
   std::string list;
-  for (const Rule& rule : kRules) {
-    if (rule.type == type) return rule;
-    list += (list.empty() ? "" : ", ") + std::string(rule.type);
-  }
+  for (const std::string& name : optimizer_names()) list += (list.empty() ? "" : ", ") + name;
   throw StateError("optimizer '" + std::string(type) + "' is not known; known are " + list);
+}
+
+/// Weight, gradient, scalars and slots of a plugin's step, which are overwritten in place.
+Op plugin_step(const soma_optimizer& table, const Shape& weight) {
+  const TensorInfo like_weight{DType::f32, weight};
+  Op op{"optimizer/1.step",
+        {like_weight, like_weight, {DType::f32, {table.scalar_count}}},
+        {like_weight},
+        {},
+        Purpose::train};
+  op.inputs.insert(op.inputs.end(), static_cast<std::size_t>(table.slot_count), like_weight);
+  op.outputs.insert(op.outputs.end(), static_cast<std::size_t>(table.slot_count), like_weight);
+  return op;
+}
+
+Op step_op(const Optimizer& optimizer, const Shape& weight) {
+  const Known found = known(optimizer.type);
+  return found.rule != nullptr ? found.rule->step(optimizer.options, weight)
+                               : plugin_step(*found.table, weight);
 }
 
 /// The gradients on their way to the optimizer.
@@ -113,20 +144,48 @@ class Gradients {
 
 }  // namespace
 
+bool is_builtin_optimizer(std::string_view name) noexcept {
+  return name == "momentum" || std::ranges::find(kRules, name, &Rule::type) != std::end(kRules);
+}
+
 std::vector<std::string> optimizer_names() {
   std::vector<std::string> names;
   for (const Rule& rule : kRules) names.emplace_back(rule.type);
+  for (std::string& plugin : optimizer_plugins()) names.push_back(std::move(plugin));
   return names;
 }
 
-Optimizer optimizer_from_name(std::string_view name) { return rule_of(name).defaults(); }
+Optimizer optimizer_from_name(std::string_view name) {
+  const Known found = known(name);
+  if (found.rule != nullptr) return found.rule->defaults();
+  Optimizer optimizer;
+  optimizer.type = found.table->name;
+  optimizer.learning_rate = found.table->learning_rate;
+  for (const soma_option& o : plugins::options_of(*found.table)) {
+    if (o.kind == SOMA_INTEGER) optimizer.options.set(o.name, o.integer);
+    if (o.kind == SOMA_REAL) optimizer.options.set(o.name, o.real);
+    if (o.kind == SOMA_STRING) optimizer.options.set(o.name, std::string(o.text));
+  }
+  return optimizer;
+}
 
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer) {
-  return rule_of(optimizer.type).slots(optimizer.options);
+  const Known found = known(optimizer.type);
+  if (found.rule != nullptr) return found.rule->slots(optimizer.options);
+  return {found.table->slots, found.table->slots + found.table->slot_count};
 }
 
 UpdateScalars::UpdateScalars(const Optimizer& optimizer) : optimizer_(optimizer) {
-  const Optimizer defaults = rule_of(optimizer.type).defaults();
+  const Known found = known(optimizer.type);
+  if (found.table != nullptr) {
+    plugin_ = found.table;
+    const auto options = plugins::options_of(*plugin_);
+    const std::string what = "optimizer '" + optimizer.type + "'";
+    plugin_options_ = std::make_unique<plugins::OptionValues>(
+        options, plugins::checked_options(what, options, optimizer.options));
+    return;
+  }
+  const Optimizer defaults = found.rule->defaults();
   const auto option = [&](const char* name) {
     return optimizer.options.real(name, defaults.options.real(name, 0));
   };
@@ -135,6 +194,8 @@ UpdateScalars::UpdateScalars(const Optimizer& optimizer) : optimizer_(optimizer)
   weight_decay_ = option("weight_decay");
   momentum_decay_ = option("momentum_decay");
 }
+
+UpdateScalars::~UpdateScalars() = default;
 
 double UpdateScalars::nadam_momentum(double t) const {
   return beta1_ * (1 - 0.5 * std::pow(0.96, t * momentum_decay_));
@@ -149,6 +210,13 @@ void UpdateScalars::advance_product(std::int64_t step) {
 }
 
 void UpdateScalars::write(std::int64_t step, double rate, float* to) {
+  if (plugin_ != nullptr) {
+    double values[16] = {};
+    plugin_->scalars(plugin_options_->data(), step, rate, values);
+    std::ranges::transform(std::span(values, static_cast<std::size_t>(plugin_->scalar_count)), to,
+                           [](double x) { return static_cast<float>(x); });
+    return;
+  }
   const double t = static_cast<double>(step);
   const auto set = [to](std::initializer_list<double> values) {
     std::ranges::transform(values, to, [](double x) { return static_cast<float>(x); });
@@ -172,7 +240,6 @@ void UpdateScalars::write(std::int64_t step, double rate, float* to) {
 
 void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization,
                    const std::vector<int>& gradients) {
-  const Rule& rule = rule_of(optimizer.type);
   GraphBuilder builder(graph, Purpose::train);
   builder.set_phase(Graph::Phase::update);
   Gradients final(graph, builder, gradients);
@@ -180,9 +247,10 @@ void append_update(Graph& graph, const Optimizer& optimizer, const Regularizatio
   final.clip_values(regularization.clip_value);
   final.clip_norm(regularization.clip_norm);
 
-  const TensorInfo scalars_info = rule.step(optimizer.options, {1}).inputs[2];
+  const TensorInfo scalars_info = step_op(optimizer, {1}).inputs[2];
   const Value scalars = builder.leaf(Graph::Source::scalars, scalars_info);
-  const std::size_t slots = rule.slots(optimizer.options).size();
+  const std::size_t slots = optimizer_slots(optimizer).size();
+  const std::string plugin = is_builtin_optimizer(optimizer.type) ? "" : optimizer.type;
   for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
     if (gradients[p] < 0) continue;
     const Shape shape = graph.parameters[p].shape;
@@ -193,7 +261,8 @@ void append_update(Graph& graph, const Optimizer& optimizer, const Regularizatio
                                     static_cast<int>(slot)));
     }
     // The ops write weight and state in place.
-    const auto outputs = builder.emit(rule.step(optimizer.options, shape), inputs);
+    const auto outputs = builder.emit(step_op(optimizer, shape), inputs);
+    graph.nodes.back().plugin = plugin;
     builder.write_back(outputs[0], weight);
     for (std::size_t slot = 0; slot < slots; ++slot) {
       builder.write_back(outputs[slot + 1], inputs[slot + 3]);

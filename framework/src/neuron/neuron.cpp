@@ -36,6 +36,10 @@ std::pair<Forward, Backward> find_activation(const std::string& name) {
     });
   }
   if (const soma_activation* plugin = find_activation_plugin(name)) {
+    if (plugin->parameter_count > 0) {
+      throw ShapeError("neuron: activation '" + name +
+                       "' has learnable numbers, which a single neuron does not keep");
+    }
     return {plugin->forward_f32, plugin->backward_f32};
   }
   throw ShapeError("neuron: unknown activation '" + name + "'");

@@ -1,52 +1,20 @@
 #include "soma/backend.hpp"
 
-#include <array>
 #include <atomic>
 #include <exception>
 
+#include "plugins/calls.hpp"
 #include "plugins/entrance.hpp"
 #include "plugins/fp_environment.hpp"
 #include "plugins/registry.hpp"
-#include "plugins/text.hpp"
 
 namespace soma {
 
 using plugins::CanonicalFp;
+using plugins::headed;
 using plugins::Registry;
-
-namespace {
-
-/// Room for a plugin's sentence on the stack, so that calls that succeed allocate nothing.
-class Text {
- public:
-  Text() noexcept { buffer_[0] = '\0'; }
-  soma_text* get() noexcept { return &text_; }
-  std::string str() {
-    buffer_.back() = '\0';
-    return buffer_[0] != '\0' ? plugins::printable(buffer_.data()) : "no reason given";
-  }
-
- private:
-  std::array<char, 1024> buffer_;
-  soma_text text_{buffer_.data(), buffer_.size()};
-};
-
-[[noreturn]] void rethrow(soma_status status, const std::string& message) {
-  if (status == SOMA_UNSUPPORTED) throw UnsupportedError(message);
-  if (status == SOMA_INVALID) throw ShapeError(message);
-  throw PluginError(message);
-}
-
-template <class Table>
-Table headed() {
-  Table table{};
-  table.struct_size = sizeof(Table);
-  table.major = SOMA_ABI_MAJOR;
-  table.minor = SOMA_ABI_MINOR;
-  return table;
-}
-
-}  // namespace
+using plugins::rethrow;
+using plugins::Text;
 
 struct Backend::State {
   soma_backend table;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "plugins/text.hpp"
 
@@ -22,6 +23,13 @@ constexpr std::size_t kFirstSize<soma_backend> = offsetof(soma_backend, parallel
 template <>
 constexpr std::size_t kFirstSize<soma_activation> = offsetof(soma_activation, backward_f64) +
                                                     sizeof(void*);
+template <>
+constexpr std::size_t kFirstSize<soma_layer> = offsetof(soma_layer, compose) + sizeof(void*);
+template <>
+constexpr std::size_t kFirstSize<soma_loss> = offsetof(soma_loss, gradient_f64) + sizeof(void*);
+template <>
+constexpr std::size_t kFirstSize<soma_optimizer> = offsetof(soma_optimizer, step_f64) +
+                                                   sizeof(void*);
 
 Rejection bad_table(std::string reason) { return {"bad_table", std::move(reason)}; }
 
@@ -80,11 +88,81 @@ Rejection check_backend(soma_backend* backend, const std::string& what) {
   return check_text(&backend->runtime, "the runtime of " + named);
 }
 
+/// Field names become members of JSON objects and parts of parameter names.
+Rejection check_options(const soma_option* options, std::int32_t count, const std::string& what) {
+  if (count < 0 || count > 64 || (count > 0 && options == nullptr))
+    return bad_table(what + " has no list of options");
+  for (std::int32_t i = 0; i < count; ++i) {
+    const soma_option& o = options[i];
+    if (Rejection no = check_name(o.name, what + ": an option")) return no;
+    const std::string named = what + ": option '" + o.name + "'";
+    if (o.kind != SOMA_INTEGER && o.kind != SOMA_REAL && o.kind != SOMA_STRING)
+      return bad_table(named + " is neither a whole number nor a number nor a text");
+    if (o.kind == SOMA_STRING && o.text == nullptr && o.required == 0)
+      return bad_table(named + " has no default");
+    for (std::int32_t k = 0; k < i; ++k) {
+      if (std::strcmp(options[k].name, o.name) == 0) return bad_table(named + " is there twice");
+    }
+  }
+  return {};
+}
+
 Rejection check_activation(soma_activation* activation, const std::string& what) {
   if (Rejection no = check_name(activation->name, what)) return no;
-  if (!activation->forward_f32)
-    return bad_table(what + " '" + activation->name + "' lacks forward_f32");
-  return check_text(&activation->summary, "the summary of " + what + " '" + activation->name + "'");
+  const std::string named = what + " '" + activation->name + "'";
+  const std::int32_t count = activation->parameter_count;
+  if (count > 16) return bad_table(named + " has more than 16 parameters");
+  if (Rejection no = check_options(activation->parameters, count, named)) return no;
+  for (std::int32_t i = 0; i < count; ++i) {
+    if (activation->parameters[i].kind != SOMA_REAL)
+      return bad_table(named + ": parameter '" + activation->parameters[i].name +
+                       "' is not a number");
+  }
+  if (count == 0 && !activation->forward_f32) return bad_table(named + " lacks forward_f32");
+  if (count > 0 &&
+      (!activation->forward_with_f32 || !activation->backward_with_f32 || !activation->terms_f32))
+    return bad_table(named +
+                     " has parameters, but lacks forward_with_f32, backward_with_f32 or "
+                     "terms_f32");
+  return check_text(&activation->summary, "the summary of " + named);
+}
+
+Rejection check_layer(soma_layer* layer, const std::string& what) {
+  if (Rejection no = check_name(layer->name, what)) return no;
+  const std::string named = what + " '" + layer->name + "'";
+  if (Rejection no = check_options(layer->options, layer->option_count, named)) return no;
+  if (!layer->compose && (!layer->open || !layer->close || !layer->forward || !layer->backward))
+    return bad_table(named + " lacks compose, or open, close, forward and backward");
+  return check_text(&layer->summary, "the summary of " + named);
+}
+
+Rejection check_loss(soma_loss* loss, const std::string& what) {
+  if (Rejection no = check_name(loss->name, what)) return no;
+  const std::string named = what + " '" + loss->name + "'";
+  if (Rejection no = check_options(loss->options, loss->option_count, named)) return no;
+  if (loss->target != SOMA_CLASSES && loss->target != SOMA_ELEMENTS && loss->target != SOMA_ROWS)
+    return bad_table(named + " does not say what its targets are");
+  if (!loss->value_f32 || !loss->gradient_f32)
+    return bad_table(named + " lacks value_f32 or gradient_f32");
+  return check_text(&loss->summary, "the summary of " + named);
+}
+
+Rejection check_optimizer(soma_optimizer* optimizer, const std::string& what) {
+  if (Rejection no = check_name(optimizer->name, what)) return no;
+  const std::string named = what + " '" + optimizer->name + "'";
+  if (Rejection no = check_options(optimizer->options, optimizer->option_count, named)) return no;
+  if (optimizer->slot_count < 0 || optimizer->slot_count > 16 ||
+      (optimizer->slot_count > 0 && optimizer->slots == nullptr))
+    return bad_table(named + " has no list of slots");
+  for (std::int32_t i = 0; i < optimizer->slot_count; ++i) {
+    if (Rejection no = check_name(optimizer->slots[i], named + ": a slot")) return no;
+  }
+  if (optimizer->scalar_count < 1 || optimizer->scalar_count > 16)
+    return bad_table(named + " says it has " + std::to_string(optimizer->scalar_count) +
+                     " scalars, expected 1 to 16");
+  if (!optimizer->scalars || !optimizer->step_f32)
+    return bad_table(named + " lacks scalars or step_f32");
+  return check_text(&optimizer->summary, "the summary of " + named);
 }
 
 /// Copies a list of tables and checks each.
@@ -105,10 +183,16 @@ Rejection copy_list(const Table* const* from, std::int32_t count, const std::str
 }  // namespace
 
 std::string Manifest::kind() const {
-  std::string kind;
-  if (!backends.empty()) kind = "backend";
-  if (!activations.empty()) kind += kind.empty() ? "activation" : "+activation";
-  return kind;
+  const std::pair<const char*, bool> kinds[] = {{"backend", !backends.empty()},
+                                                {"activation", !activations.empty()},
+                                                {"layer", !layers.empty()},
+                                                {"loss", !losses.empty()},
+                                                {"optimizer", !optimizers.empty()}};
+  std::string text;
+  for (const auto& [kind, brought] : kinds) {
+    if (brought) text += (text.empty() ? "" : "+") + std::string(kind);
+  }
+  return text;
 }
 
 Rejection read_manifest(const soma_plugin& from, Manifest* manifest) {
@@ -122,8 +206,17 @@ Rejection read_manifest(const soma_plugin& from, Manifest* manifest) {
   if (Rejection no = copy_list(table.backends, table.backend_count, "backend", check_backend,
                                &manifest->backends))
     return no;
-  return copy_list(table.activations, table.activation_count, "activation", check_activation,
-                   &manifest->activations);
+  if (Rejection no = copy_list(table.activations, table.activation_count, "activation",
+                               check_activation, &manifest->activations))
+    return no;
+  if (Rejection no =
+          copy_list(table.layers, table.layer_count, "layer", check_layer, &manifest->layers))
+    return no;
+  if (Rejection no =
+          copy_list(table.losses, table.loss_count, "loss", check_loss, &manifest->losses))
+    return no;
+  return copy_list(table.optimizers, table.optimizer_count, "optimizer", check_optimizer,
+                   &manifest->optimizers);
 }
 
 }  // namespace soma::plugins

@@ -1,9 +1,9 @@
 #include "plugins/registry.hpp"
 
 #include <algorithm>
-#include <span>
 
 #include "plugins/admission.hpp"
+#include "plugins/builtin_names.hpp"
 #include "soma/error.hpp"
 #include "soma/sdk/ops/activation.hpp"
 
@@ -13,33 +13,67 @@ namespace {
 namespace fs = std::filesystem;
 using Owners = std::map<std::string, fs::path, std::less<>>;
 
-/// Names that mean something without any plugin.
-constexpr std::string_view kBuiltinBackends[] = {"auto"};
-const std::vector<std::string_view>& builtin_activations() {
-  static const std::vector<std::string_view> names = [] {
-    std::vector<std::string_view> list = {"identity", "swish"};
-    for (const ops::NamedActivation& row : ops::kNamedActivations) list.push_back(row.name);
-    return list;
-  }();
-  return names;
+/// What a kind is called, and whether a name of it means something without any plugin.
+template <class Table>
+struct Kind;
+template <>
+struct Kind<soma_backend> {
+  static constexpr const char* kWord = "backend";
+  static bool builtin(std::string_view name) { return name == "auto"; }
+};
+template <>
+struct Kind<soma_activation> {
+  static constexpr const char* kWord = "activation";
+  static bool builtin(std::string_view name) {
+    return name == "identity" || name == "swish" || ops::find_activation(name) != nullptr;
+  }
+};
+template <>
+struct Kind<soma_layer> {
+  static constexpr const char* kWord = "layer";
+  static bool builtin(std::string_view name) { return is_builtin_layer(name); }
+};
+template <>
+struct Kind<soma_loss> {
+  static constexpr const char* kWord = "loss";
+  static bool builtin(std::string_view name) { return is_builtin_loss(name); }
+};
+template <>
+struct Kind<soma_optimizer> {
+  static constexpr const char* kWord = "optimizer";
+  static bool builtin(std::string_view name) { return is_builtin_optimizer(name); }
+};
+
+template <class Table>
+std::string owner_key(std::string_view name) {
+  return Kind<Table>::kWord + (" " + std::string(name));
 }
 
 template <class Table>
-Rejection check_free(const std::vector<Table>& tables, const char* what,
-                     std::span<const std::string_view> builtin, const Owners& owners) {
+Rejection check_free(const std::vector<Table>& tables, const Owners& owners) {
   for (std::size_t i = 0; i < tables.size(); ++i) {
     const std::string_view name = tables[i].name;
     const std::string claim =
-        std::string("it brings the ") + what + " '" + std::string(name) + "', ";
-    if (std::ranges::find(builtin, name) != builtin.end())
-      return {"duplicate_name", claim + "a name that is built in"};
-    if (const auto owner = owners.find(name); owner != owners.end())
+        std::string("it brings the ") + Kind<Table>::kWord + " '" + std::string(name) + "', ";
+    if (Kind<Table>::builtin(name)) return {"duplicate_name", claim + "a name that is built in"};
+    if (const auto owner = owners.find(owner_key<Table>(name)); owner != owners.end())
       return {"duplicate_name", claim + "which " + owner->second.string() + " brought before"};
     for (std::size_t j = 0; j < i; ++j) {
       if (name == tables[j].name) return {"duplicate_name", claim + "more than once"};
     }
   }
   return {};
+}
+
+/// Calls visit(tables) with the manifest's tables of each kind, until one says no.
+template <class Visit>
+Rejection each_kind(const Manifest& manifest, Visit visit) {
+  Rejection no = visit(manifest.backends);
+  if (!no) no = visit(manifest.activations);
+  if (!no) no = visit(manifest.layers);
+  if (!no) no = visit(manifest.losses);
+  if (!no) no = visit(manifest.optimizers);
+  return no;
 }
 
 std::string join(const std::vector<std::string>& list) {
@@ -69,14 +103,13 @@ std::vector<fs::path> Registry::folders() const {
 std::vector<FoundFile> Registry::find() const { return find_files(search_folders(added_)); }
 
 Rejection Registry::claim_names(const fs::path& file, const Manifest& manifest) {
-  if (Rejection no = check_free(manifest.backends, "backend", kBuiltinBackends, backend_owners_))
-    return no;
   if (Rejection no =
-          check_free(manifest.activations, "activation", builtin_activations(), activation_owners_))
+          each_kind(manifest, [&](const auto& tables) { return check_free(tables, owners_); }))
     return no;
-  for (const soma_backend& backend : manifest.backends) backend_owners_[backend.name] = file;
-  for (const soma_activation& a : manifest.activations) activation_owners_[a.name] = file;
-  return {};
+  return each_kind(manifest, [&]<class Table>(const std::vector<Table>& tables) {
+    for (const Table& table : tables) owners_[owner_key<Table>(table.name)] = file;
+    return Rejection{};
+  });
 }
 
 const Registry::Plugin& Registry::admitted(const fs::path& file) {
@@ -171,26 +204,37 @@ std::vector<std::string> Registry::ready_backends() {
   return names;
 }
 
-const soma_activation* Registry::activation(std::string_view name) {
+template <class Table>
+const Table* Registry::table(std::string_view name) {
   const std::scoped_lock lock(mutex_);
-  const soma_activation* found = nullptr;
+  const Table* found = nullptr;
   search(name, [&](const Plugin& plugin) {
-    for (const soma_activation& activation : plugin.manifest.activations) {
-      if (name == activation.name) found = &activation;
+    for (const Table& table : plugin.manifest.tables<Table>()) {
+      if (name == table.name) found = &table;
     }
     return found != nullptr;
   });
   return found;
 }
 
-std::vector<std::string> Registry::activation_names() {
+template <class Table>
+std::vector<std::string> Registry::names() {
   const std::scoped_lock lock(mutex_);
   std::vector<std::string> names;
   search("", [&](const Plugin& plugin) {
-    for (const soma_activation& a : plugin.manifest.activations) names.emplace_back(a.name);
+    for (const Table& table : plugin.manifest.tables<Table>()) names.emplace_back(table.name);
     return false;
   });
   return names;
 }
+
+template const soma_activation* Registry::table(std::string_view);
+template const soma_layer* Registry::table(std::string_view);
+template const soma_loss* Registry::table(std::string_view);
+template const soma_optimizer* Registry::table(std::string_view);
+template std::vector<std::string> Registry::names<soma_activation>();
+template std::vector<std::string> Registry::names<soma_layer>();
+template std::vector<std::string> Registry::names<soma_loss>();
+template std::vector<std::string> Registry::names<soma_optimizer>();
 
 }  // namespace soma::plugins

@@ -34,9 +34,13 @@ class Registry {
   BackendSource backend(std::string_view name);
   std::vector<std::string> backend_names();
 
-  /// nullptr if no plugin brings it.
-  const soma_activation* activation(std::string_view name);
-  std::vector<std::string> activation_names();
+  /// The table of that name, of any kind but backends; nullptr if no plugin brings it. Lives as
+  /// long as the process.
+  template <class Table>
+  const Table* table(std::string_view name);
+  /// The names of all tables of that kind.
+  template <class Table>
+  std::vector<std::string> names();
 
  private:
   // All of these are called with mutex_ held.
@@ -58,7 +62,8 @@ class Registry {
   mutable std::mutex mutex_;
   std::vector<std::filesystem::path> added_;
   std::map<std::filesystem::path, Plugin> plugins_;
-  std::map<std::string, std::filesystem::path, std::less<>> backend_owners_, activation_owners_;
+  /// Which file brought a name of a kind: "layer squeeze_excite".
+  std::map<std::string, std::filesystem::path, std::less<>> owners_;
 };
 
 }  // namespace soma::plugins

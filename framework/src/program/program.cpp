@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <span>
 
-#include "soma/plugins.hpp"
+#include "plugins/fp_environment.hpp"
 #include "soma/sdk/ops/activation.hpp"
 
 namespace soma {
 namespace {
-
-/// Elements per piece when a plugin's activation is split over threads: enough to outweigh waking
-/// one.
-constexpr std::int64_t kActivationGrain = 8192;
 
 std::size_t rounded(std::size_t size) { return (size + 63) / 64 * 64; }
 
@@ -24,6 +20,7 @@ std::size_t size_of(const TensorInfo& info) {
 int in_place_input(const Op& op) {
   const std::string_view family = op.family();
   if (ops::is_activation_family(family)) return op.direction() == "fwd" ? 0 : 1;
+  if (op.id == "activation/1.fwd") return 0;
   if (family == "prelu/1") return op.direction() == "fwd" ? 0 : 2;
   const bool norm = family == "batch_norm/1" || family == "group_norm/1" ||
                     family == "layer_norm/1" || family == "rms_norm/1";
@@ -50,8 +47,7 @@ void Program::prepare_kernels() {
     if (node.op.id == "view") continue;
     Step step{.node = static_cast<int>(n)};
     if (!node.plugin.empty()) {
-      step.activation = find_activation_plugin(node.plugin);
-      step.elements = node.op.in(0).elements();
+      step.plugin = make_plugin_step(node);
     } else {
       try {
         step.kernel = backend_.prepare(node.op);
@@ -160,6 +156,7 @@ void Program::place() {
   }
   std::size_t scratch = 0;
   for (const Step& step : steps_) {
+    if (step.plugin) scratch = std::max(scratch, step.plugin->workspace_bytes());
     if (!step.kernel) continue;
     const Kernel::Info& info = step.kernel.info();
     scratch = std::max(scratch,
@@ -252,32 +249,14 @@ void Program::refresh_packs(int threads, Timeline* timeline) {
   }
 }
 
-void Program::run_activation(const Step& step, const Instance& instance, int threads) const {
-  struct Call {
-    const soma_activation* activation;
-    const float *x, *grad_y;
-    float* to;
-  };
-  const auto* in = instance.inputs_.data() + step.first_input;
-  const bool forward = graph_.nodes[static_cast<std::size_t>(step.node)].op.direction() == "fwd";
-  Call call{step.activation, static_cast<const float*>(in[0]),
-            forward ? nullptr : static_cast<const float*>(in[1]),
-            static_cast<float*>(instance.outputs_[step.first_output])};
-  backend_.parallel_for(
-      threads, step.elements, kActivationGrain,
-      [](void* argument, std::int64_t begin, std::int64_t end) {
-        const Call& c = *static_cast<const Call*>(argument);
-        if (c.grad_y == nullptr) {
-          c.activation->forward_f32(c.x + begin, c.to + begin, end - begin);
-        } else {
-          c.activation->backward_f32(c.x + begin, c.grad_y + begin, c.to + begin, end - begin);
-        }
-      },
-      &call);
-}
-
 void Program::run_step(const Step& step, const Instance& instance, int threads) const {
-  if (step.activation != nullptr) return run_activation(step, instance, threads);
+  if (step.plugin) {
+    const plugins::CanonicalFp fp;
+    step.plugin->run({instance.inputs_.data() + step.first_input,
+                      instance.outputs_.data() + step.first_output,
+                      instance.arena_.data() + workspace_offset_, &backend_, threads});
+    return;
+  }
   const Kernel::Buffers b = buffers(step, instance);
   if (step.pack_each_run) step.kernel.pack(b, const_cast<void*>(b.pack), threads);
   step.kernel.execute(b, threads);
@@ -305,7 +284,7 @@ std::vector<Program::Report> Program::report() const {
   std::vector<Report> reports;
   for (const Step& step : steps_) {
     const Graph::Node* node = &graph_.nodes[static_cast<std::size_t>(step.node)];
-    if (step.activation != nullptr) {
+    if (step.plugin) {
       reports.push_back({node, "plugin:" + node->plugin, Exactness::exact});
     } else {
       reports.push_back({node, step.kernel.info().implementation, step.kernel.info().exactness});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "program/plan.hpp"
+#include "program/plugin_step.hpp"
 #include "soma/backend.hpp"
 #include "soma/graph.hpp"
 #include "soma/model.hpp"
@@ -103,9 +104,8 @@ class Program {
  private:
   struct Step {
     int node = -1;
-    Kernel kernel;  // or, for a plugin's activation:
-    const soma_activation* activation = nullptr;
-    std::int64_t elements = 0;
+    Kernel kernel;  // or, for what a plugin computes:
+    std::shared_ptr<const PluginStep> plugin;
     std::size_t first_input = 0, first_output = 0;  // into the instance's pointers
     AlignedBytes pack;                              // of parameters; shared by all instances
     std::vector<std::uint64_t>
@@ -117,7 +117,6 @@ class Program {
   void prepare_kernels();
   void place();
   std::byte* address(const Instance& instance, int value) const;
-  void run_activation(const Step& step, const Instance& instance, int threads) const;
   void run_step(const Step& step, const Instance& instance, int threads) const;
   Kernel::Buffers buffers(const Step& step, const Instance& instance) const;
 

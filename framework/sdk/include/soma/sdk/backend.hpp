@@ -148,20 +148,4 @@ const soma_backend& backend_table() {
 }  // namespace soma::sdk
 
 /// Makes this library a plugin with one backend.
-#define SOMA_EXPORT_BACKEND(Class)                                                          \
-  SOMA_PLUGIN_TAGS()                                                                        \
-  SOMA_PLUGIN_ENTRY_FUNCTION(host, plugin, why) {                                           \
-    return ::soma::sdk::guarded(why, [&] {                                                  \
-      static const soma_backend* const backends[] = {&::soma::sdk::backend_table<Class>()}; \
-      static const soma_plugin table = {sizeof(soma_plugin),                                \
-                                        SOMA_ABI_MAJOR,                                     \
-                                        SOMA_ABI_MINOR,                                     \
-                                        Class::kName,                                       \
-                                        SOMA_PLUGIN_VERSION,                                \
-                                        backends,                                           \
-                                        nullptr,                                            \
-                                        1,                                                  \
-                                        0};                                                 \
-      *plugin = &table;                                                                     \
-    });                                                                                     \
-  }
+#define SOMA_EXPORT_BACKEND(Class) SOMA_EXPORT(::soma::sdk::backend_table<Class>())

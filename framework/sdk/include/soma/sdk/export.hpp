@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <type_traits>
 
 #include "soma/abi.h"
 #include "soma/sdk/error.hpp"
@@ -64,4 +65,32 @@ soma_status guarded(soma_text* why, Body&& body) noexcept {
   }
 }
 
+/// The table of a plugin that brings one thing and bears its name. `table` lives as long as the
+/// library.
+template <class Table>
+const soma_plugin* plugin_of(const Table& table, const char* version) {
+  static const Table* const list[] = {&table};
+  static const soma_plugin plugin = [&] {
+    soma_plugin made{sizeof(soma_plugin), SOMA_ABI_MAJOR, SOMA_ABI_MINOR, table.name, version};
+    if constexpr (std::is_same_v<Table, soma_backend>) made.backends = list, made.backend_count = 1;
+    if constexpr (std::is_same_v<Table, soma_activation>)
+      made.activations = list, made.activation_count = 1;
+    if constexpr (std::is_same_v<Table, soma_layer>) made.layers = list, made.layer_count = 1;
+    if constexpr (std::is_same_v<Table, soma_loss>) made.losses = list, made.loss_count = 1;
+    if constexpr (std::is_same_v<Table, soma_optimizer>)
+      made.optimizers = list, made.optimizer_count = 1;
+    return made;
+  }();
+  return &plugin;
+}
+
 }  // namespace soma::sdk
+
+/// Makes this library a plugin that brings `table`, a static object. SOMA_PLUGIN_VERSION, a string,
+/// comes from soma_add_plugin.
+#define SOMA_EXPORT(table)                                                           \
+  SOMA_PLUGIN_TAGS()                                                                 \
+  SOMA_PLUGIN_ENTRY_FUNCTION(host, plugin, why) {                                    \
+    return ::soma::sdk::guarded(                                                     \
+        why, [&] { *plugin = ::soma::sdk::plugin_of(table, SOMA_PLUGIN_VERSION); }); \
+  }

@@ -8,7 +8,7 @@
 #include "soma/trainer.hpp"
 
 int run_eval(Arguments args) {
-  std::string source, spec, backend_name = "auto", numerics = "fast";
+  std::string source, spec, fallback, backend_name = "auto", numerics = "fast";
   std::optional<std::int64_t> threads, batch;
   bool json = false;
   CommandLine line("eval", "RUN|FILE [--data SPEC] [options]",
@@ -18,6 +18,7 @@ int run_eval(Arguments args) {
       .option("data", &spec, "SPEC",
               "data set: a name of 'soma data list', csv:FILE, text:FILE, idx:DIR, ...")
       .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
+      .option("fallback", &fallback, "NAME", "the backend for ops that this one lacks")
       .option("threads", &threads, "N", "threads; all usable CPUs if absent")
       .option("numerics", &numerics, "KIND", "fast (default) or exact")
       .option("batch", &batch, "B", "samples at a time (default 256)")
@@ -38,7 +39,7 @@ int run_eval(Arguments args) {
       soma::data::load(spec, {.format = own ? nullptr : &trained.model.record_format()}).test;
   for (const std::string& note : data.notes()) std::cerr << "data: " << note << "\n";
   require_fit(trained.model, data);
-  const soma::Backend backend = open_backend(backend_name, kind);
+  const soma::Backend backend = open_backend(backend_name, kind, fallback);
   soma::Trainer trainer(trained.model, backend, {.threads = static_cast<int>(threads.value_or(0))});
   const auto start = std::chrono::steady_clock::now();
   const soma::Evaluation result = trainer.evaluate(data, batch.value_or(256));
@@ -67,5 +68,6 @@ int run_eval(Arguments args) {
             << " samples: " << loss;
   if (data.is_classification()) std::cout << ", accuracy " << percent(result.accuracy);
   std::cout << "\n";
+  if (const std::string line = fallback_line(backend); !line.empty()) std::cout << line << "\n";
   return 0;
 }

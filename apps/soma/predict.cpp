@@ -147,7 +147,7 @@ std::string number_text(double value, const soma::RecordFormat& format) {
 }  // namespace
 
 int run_predict(Arguments args) {
-  std::string source, input, spec, backend_name = "auto", numerics = "fast";
+  std::string source, input, spec, fallback, backend_name = "auto", numerics = "fast";
   std::optional<std::int64_t> index, top, threads;
   bool json = false;
   CommandLine line("predict",
@@ -163,6 +163,7 @@ int run_predict(Arguments args) {
       .option("index", &index, "I", "from 0")
       .option("top", &top, "K", "classes to show (default 3)")
       .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
+      .option("fallback", &fallback, "NAME", "the backend for ops that this one lacks")
       .option("threads", &threads, "N", "threads (default 1)")
       .option("numerics", &numerics, "KIND", "fast (default) or exact")
       .flag("json", &json, "print one line of JSON");
@@ -188,7 +189,7 @@ int run_predict(Arguments args) {
   if (samples.class_names.empty() && trained.config) {
     samples.class_names = trained.config->class_names;
   }
-  const soma::Backend backend = open_backend(backend_name, kind);
+  const soma::Backend backend = open_backend(backend_name, kind, fallback);
   const soma::Predictor predictor(
       model, backend,
       {.max_batch = 1, .threads = static_cast<int>(threads.value_or(1)), .concurrency = 1});

@@ -57,6 +57,7 @@ std::string RunConfig::to_json() const {
                                {"model", model},
                                {"data", data},
                                {"backend", backend},
+                               {"fallback", fallback},
                                {"numerics", name_of(numerics)},
                                {"threads", threads},
                                {"epochs", epochs},
@@ -113,6 +114,8 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
         config.regularization.*member = fields.at(field).value(name, 0.0);
       }
     }
+    field = "fallback";
+    if (fields.contains(field)) fields.at(field).get_to(config.fallback);
     field = "architecture";
     config.architecture = fields.at(field).dump();
   } catch (const ordered_json::exception&) {

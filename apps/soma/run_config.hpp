@@ -19,6 +19,7 @@ struct RunConfig {
   std::string train_sha256, test_sha256;
   std::vector<std::string> class_names;
   std::string backend = "auto";  ///< as asked for
+  std::string fallback;          ///< backend for ops that it lacks, or ""
   soma::Numerics numerics = soma::Numerics::fast;
   std::int64_t threads = 0;  ///< 0: all the CPUs this process may use
   std::int64_t epochs = 1;

@@ -49,13 +49,24 @@ soma::Model any_model(const std::string& what) {
   return soma::Model::named(what);
 }
 
-soma::Backend open_backend(const std::string& name, soma::Numerics numerics) {
-  soma::Backend backend = soma::backend(name, {.numerics = numerics});
+soma::Backend open_backend(const std::string& name, soma::Numerics numerics,
+                           const std::string& fallback) {
+  soma::Backend backend = soma::backend(name, {.numerics = numerics, .fallback = fallback});
   if (name == "auto") {
     std::cerr << "backend auto: took " << backend.name()
               << ", the first that is ready of onednn, tbb, reference\n";
   }
   return backend;
+}
+
+std::string fallback_line(const soma::Backend& backend) {
+  const soma::FallbackReport report = backend.fallback();
+  if (report.ops.empty()) return "";
+  std::string list;
+  for (const std::string& op : report.ops) list += (list.empty() ? "" : ", ") + op;
+  return "fallback " + report.backend + ": " + std::to_string(report.ops.size()) +
+         (report.ops.size() == 1 ? " op (" : " ops (") + list + "), " + percent(report.share) +
+         " of the time in kernels";
 }
 
 int usable_cpus() {

@@ -39,8 +39,12 @@ TrainedModel load_trained(const std::string& run_or_file);
 /// weights where there are any. Throws soma::FormatError.
 soma::Model any_model(const std::string& what);
 
-/// Opens the backend; for "auto" one line on stderr tells which was taken and why.
-soma::Backend open_backend(const std::string& name, soma::Numerics numerics);
+/// Opens the backend; for "auto" one line on stderr tells which was taken and why. `fallback`: the
+/// backend for ops that it lacks, or "".
+soma::Backend open_backend(const std::string& name, soma::Numerics numerics,
+                           const std::string& fallback = "");
+/// "fallback reference: 3 ops (...), 12.50 % of the time in kernels"; "" if nothing fell back.
+std::string fallback_line(const soma::Backend& backend);
 
 /// The CPUs this process may use: what 0 threads stands for.
 int usable_cpus();

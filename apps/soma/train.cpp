@@ -14,7 +14,7 @@ constexpr int kStopped = 130;
 
 /// The command line, as given: what is absent comes from the model's defaults or from the run.
 struct Request {
-  std::string model, data, backend, numerics, optimizer, schedule, out, resume;
+  std::string model, data, backend, fallback, numerics, optimizer, schedule, out, resume;
   std::optional<std::int64_t> threads, epochs, steps, batch, seed, checkpoint_every;
   std::optional<double> learning_rate, momentum, weight_decay;
   std::optional<double> l1, l2, clip_value, clip_norm, max_norm;
@@ -106,6 +106,7 @@ soma::Optimizer make_optimizer(const Request& r, const TrainingDefaults& default
 /// What may be changed when a run is resumed, and is also taken for a new one.
 void apply_session(const Request& r, RunConfig& config) {
   if (!r.backend.empty()) config.backend = r.backend;
+  if (!r.fallback.empty()) config.fallback = r.fallback;
   if (!r.numerics.empty()) config.numerics = numerics_from_name(r.numerics);
   if (r.threads) config.threads = *r.threads;
   if (r.checkpoint_every) config.checkpoint_every = *r.checkpoint_every;
@@ -185,6 +186,9 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
         {"samples_per_second", rate},
         {"weights_sha256", result.weights_sha256}};
     if (classes) line["test_accuracy"] = result.evaluation.accuracy;
+    if (const soma::FallbackReport fell = run.backend().fallback(); !fell.backend.empty()) {
+      line["fallback"] = {{"backend", fell.backend}, {"ops", fell.ops}, {"share", fell.share}};
+    }
     std::cout << line.dump() << "\n";
     return;
   }
@@ -196,6 +200,7 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
             << "\n"
             << grouped(at.step) << " steps in " << speed << "\n"
             << "weights " << result.weights_sha256 << "\n"
+            << (fallback_line(run.backend()).empty() ? "" : fallback_line(run.backend()) + "\n")
             << "run     " << run.folder().path.string() << " (open "
             << run.folder().report().string() << ")\n";
 }
@@ -213,6 +218,8 @@ int run_train(Arguments args) {
       .option("data", &r.data, "SPEC",
               "data set: a name of 'soma data list', csv:FILE, text:FILE, idx:DIR, ...")
       .option("backend", &r.backend, "NAME", "auto (default) or one of 'soma backends'")
+      .option("fallback", &r.fallback, "NAME",
+              "the backend for ops that this one lacks (reference); without it they are an error")
       .option("threads", &r.threads, "N", "threads; all usable CPUs if absent")
       .option("numerics", &r.numerics, "KIND",
               "fast (default), or exact: the same bits on every backend")

@@ -82,7 +82,7 @@ TrainingRun::TrainingRun(RunConfig config, soma::Model model, soma::DataSplit da
     : config_(std::move(config)), model_(std::move(model)), data_(std::move(data)) {
   require_fit(model_, data_.train);
   require_fit(model_, data_.test);
-  backend_ = open_backend(config_.backend, config_.numerics);
+  backend_ = open_backend(config_.backend, config_.numerics, config_.fallback);
   trainer_ = std::make_unique<soma::Trainer>(
       model_, backend_,
       soma::TrainerOptions{.optimizer = config_.optimizer,

@@ -41,6 +41,7 @@ class TrainingRun {
 
   const RunConfig& config() const { return config_; }
   const std::string& backend_name() const { return backend_.name(); }
+  const soma::Backend& backend() const { return backend_; }
   int threads() const { return trainer_->threads(); }
   const RunFolder& folder() const { return folder_; }
   std::int64_t steps_per_epoch() const;

@@ -2,6 +2,7 @@
 // resumed, saved and loaded, predicted with.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -92,6 +93,7 @@ class PluginKinds : public testing::TestWithParam<Task> {
 TEST_P(PluginKinds, GiveTheSameBitsOnEveryBackendAndThreadCount) {
   std::string first;
   for (const std::string& name : backend_names()) {
+    if (name == "c_backend") continue;  // has one op
     for (const int threads : {1, 2, 5}) {
       Model net = model();
       Trainer trainer(net, backend(name, {.numerics = Numerics::exact}), options(threads));
@@ -141,6 +143,29 @@ TEST_P(PluginKinds, LiveInModelFilesAndPredict) {
 
 INSTANTIATE_TEST_SUITE_P(All, PluginKinds, testing::ValuesIn(kTasks),
                          [](const auto& info) { return info.param.name; });
+
+/// A backend of one op, in C, runs a whole training with the reference behind it.
+TEST(Fallback, ComputesWhatABackendLacksAndSaysSo) {
+  add_plugin_path(C_BACKEND_FOLDER);
+  const auto train = [](const Backend& backend) {
+    Model net({4});
+    net.add(Dense{.units = 5, .activation = "tanh"}).add(Activation{"relu"}).add(Dense{.units = 3});
+    Trainer trainer(net, backend, {.threads = 1});
+    const std::vector<float> x(8, 0.5f);
+    for (int i = 0; i < 3; ++i) trainer.step(x, std::vector<std::int32_t>{0, 2});
+    return net.weights_sha256();
+  };
+  EXPECT_THROW(train(backend("c_backend")), UnsupportedError);
+  const Backend both = backend("c_backend", {.fallback = "reference"});
+  EXPECT_EQ(train(both), train(backend("reference")));
+  const FallbackReport report = both.fallback();
+  EXPECT_EQ(report.backend, "reference");
+  EXPECT_EQ(std::ranges::count(report.ops, "relu/1.fwd"), 0);
+  EXPECT_EQ(std::ranges::count(report.ops, "linear/1.fwd"), 1);
+  EXPECT_EQ(std::ranges::count(report.ops, "adam/1.step"), 1);
+  EXPECT_GT(report.share, 0.5);
+  EXPECT_LT(report.share, 1);
+}
 
 class PluginErrors : public testing::Test {
  protected:

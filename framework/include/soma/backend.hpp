@@ -19,6 +19,16 @@ enum class Numerics : std::int32_t { fast = SOMA_NUMERICS_FAST, exact = SOMA_NUM
 
 struct BackendOptions {
   Numerics numerics = Numerics::fast;
+  /// Another backend, by name, for ops that this one does not support; "" stops with an error that
+  /// lists them.
+  std::string fallback = {};
+};
+
+/// What another backend computed because the one that was asked for could not.
+struct FallbackReport {
+  std::string backend;
+  std::vector<std::string> ops;  ///< ids, each once
+  double share = 0;              ///< of the time in kernels so far
 };
 
 enum class Exactness : std::int32_t { exact = SOMA_EXACT, bounded = SOMA_BOUNDED };
@@ -73,6 +83,8 @@ class SOMA_API Backend {
   bool supports(const Op& op, std::string* why = nullptr) const;
   /// Throws UnsupportedError with backend, op and reason.
   Kernel prepare(const Op& op) const;
+  /// What fell back so far; empty without a fallback.
+  FallbackReport fallback() const;
   /// Runs fn(begin, end) over disjoint ranges covering [0, n), on up to `threads` threads, pieces
   /// of at least `grain`.
   void parallel_for(int threads, std::int64_t n, std::int64_t grain,

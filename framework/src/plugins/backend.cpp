@@ -1,7 +1,10 @@
 #include "soma/backend.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <exception>
+#include <mutex>
+#include <set>
 
 #include "plugins/calls.hpp"
 #include "plugins/entrance.hpp"
@@ -10,6 +13,7 @@
 
 namespace soma {
 
+using Clock = std::chrono::steady_clock;
 using plugins::CanonicalFp;
 using plugins::headed;
 using plugins::Registry;
@@ -22,6 +26,12 @@ struct Backend::State {
   Numerics numerics;
   std::string name, summary, runtime;
   std::filesystem::path path;
+
+  /// For ops that this one lacks, and the account of what it did.
+  std::shared_ptr<const State> fallback;
+  mutable std::mutex mutex;
+  mutable std::set<std::string> fallen;  // op ids
+  mutable std::atomic<std::int64_t> own_ns{0}, fallback_ns{0};
 
   State(const Registry::BackendSource& source, const BackendOptions& options)
       : table(*source.table),
@@ -46,6 +56,14 @@ struct Backend::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  bool supports(const Op& op, std::string* why) const {
+    const AbiOp abi(op);
+    Text text;
+    const CanonicalFp fp;
+    if (table.supports(context, abi.get(), text.get()) == SOMA_OK) return true;
+    if (why != nullptr) *why = text.str();
+    return false;
+  }
   [[noreturn]] void fail(soma_status status, const Op& op, const char* doing, Text& why) const {
     rethrow(status, "backend '" + name + "' " + doing + " " + op.str() + ": " + why.str() + " (" +
                         path.string() + ")");
@@ -54,6 +72,7 @@ struct Backend::State {
 
 struct Kernel::State {
   std::shared_ptr<const Backend::State> backend;
+  std::shared_ptr<const Backend::State> account = nullptr;  // of a backend with a fallback
   Op op;
   soma_kernel* kernel = nullptr;
   Info info;
@@ -129,7 +148,14 @@ void Kernel::execute(const Buffers& buffers, int threads) const {
   const soma_exec exec = exec_of(buffers, threads);
   Text why;
   const CanonicalFp fp;
+  const Backend::State* account = state_->account.get();
+  const auto start = account == nullptr ? Clock::time_point() : Clock::now();
   const soma_status status = state_->backend->table.execute(state_->kernel, &exec, why.get());
+  if (account != nullptr) {
+    auto& spent = account == state_->backend.get() ? account->own_ns : account->fallback_ns;
+    spent.fetch_add(std::chrono::nanoseconds(Clock::now() - start).count(),
+                    std::memory_order_relaxed);
+  }
   if (status != SOMA_OK) state_->backend->fail(status, state_->op, "failed in", why);
 }
 
@@ -144,16 +170,37 @@ std::vector<std::string> Backend::op_ids() const {
 }
 
 bool Backend::supports(const Op& op, std::string* why) const {
-  const AbiOp abi(op);
-  Text text;
-  const CanonicalFp fp;
-  if (state_->table.supports(state_->context, abi.get(), text.get()) == SOMA_OK) return true;
-  if (why != nullptr) *why = text.str();
-  return false;
+  if (state_->supports(op, why)) return true;
+  return state_->fallback != nullptr && state_->fallback->supports(op, nullptr);
 }
 
 Kernel Backend::prepare(const Op& op) const {
-  return Kernel(std::make_shared<const Kernel::State>(state_, op));
+  const auto& fallback = state_->fallback;
+  if (fallback == nullptr) return Kernel(std::make_shared<const Kernel::State>(state_, op));
+  try {
+    auto kernel = std::make_shared<Kernel::State>(state_, op);
+    kernel->account = state_;
+    return Kernel(std::move(kernel));
+  } catch (const UnsupportedError&) {
+    auto kernel = std::make_shared<Kernel::State>(fallback, op);
+    kernel->account = state_;
+    kernel->info.implementation = fallback->name + "/" + kernel->info.implementation;
+    const std::scoped_lock lock(state_->mutex);
+    state_->fallen.insert(op.id);
+    return Kernel(std::move(kernel));
+  }
+}
+
+FallbackReport Backend::fallback() const {
+  FallbackReport report;
+  if (state_->fallback == nullptr) return report;
+  report.backend = state_->fallback->name;
+  const std::scoped_lock lock(state_->mutex);
+  report.ops.assign(state_->fallen.begin(), state_->fallen.end());
+  const auto fallen = static_cast<double>(state_->fallback_ns.load());
+  const double all = fallen + static_cast<double>(state_->own_ns.load());
+  report.share = all == 0 ? 0 : fallen / all;
+  return report;
 }
 
 void Backend::parallel_for(int threads, std::int64_t n, std::int64_t grain, soma_range_fn fn,
@@ -196,8 +243,14 @@ void Backend::parallel_for(int threads, std::int64_t n, std::int64_t grain,
 
 Backend backend(std::string_view name, const BackendOptions& options) {
   const auto open = [&](std::string_view wanted) {
-    return Backend(
-        std::make_shared<const Backend::State>(Registry::instance().backend(wanted), options));
+    const auto state = [&](std::string_view of) {
+      return std::make_shared<Backend::State>(Registry::instance().backend(of), options);
+    };
+    auto opened = state(wanted);
+    if (!options.fallback.empty() && options.fallback != opened->name) {
+      opened->fallback = state(options.fallback);
+    }
+    return Backend(std::move(opened));
   };
   if (name != "auto") return open(name);
   std::string why_not;

@@ -8,11 +8,7 @@ struct Focal {
 
   template <class T>
   T value(std::span<const T> logits, std::int32_t target) const {
-    T sum(0), largest = logits[0];
-    for (const T z : logits) largest = max(z, largest);
-    sum = soma::sdk::sum<T>(std::ssize(logits),
-                            [&](std::size_t i) { return exp(logits[i] - largest); });
-    const T log_p = (logits[static_cast<std::size_t>(target)] - largest) - log(sum);
+    const T log_p = soma::sdk::log_probability(logits, target);
     return -weight(-expm1(log_p)) * log_p;
   }
 

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "soma/abi.h"
-#include "soma/sdk/export.hpp"
 #include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/options.hpp"
+#include "soma/sdk/wide.hpp"
 
 /// What the author of an activation plugin includes: the whole plugin is
 ///
@@ -131,4 +131,5 @@ const soma_activation& activation_table(const char* name) {
 }  // namespace soma::sdk
 
 /// Makes this library a plugin with one activation: "name" as model files say it, and its struct.
-#define SOMA_EXPORT_ACTIVATION(name, Class) SOMA_EXPORT(::soma::sdk::activation_table<Class>(name))
+#define SOMA_EXPORT_ACTIVATION(name, Class) \
+  SOMA_EXPORT_WIDE(::soma::sdk::activation_table<Class>(name))

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "soma/abi.h"
-#include "soma/sdk/export.hpp"
 #include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/op.hpp"
 #include "soma/sdk/options.hpp"
 #include "soma/sdk/sums.hpp"
+#include "soma/sdk/wide.hpp"
 
 /// What the author of a layer plugin includes. A layer is a struct that is made of its fields and
 /// the shapes of its inputs (batch first), says what it needs, and computes:
@@ -361,4 +361,4 @@ const soma_layer& layer_table(const char* name) {
 }  // namespace soma::sdk
 
 /// Makes this library a plugin with one layer type.
-#define SOMA_EXPORT_LAYER(name, Class) SOMA_EXPORT(::soma::sdk::layer_table<Class>(name))
+#define SOMA_EXPORT_LAYER(name, Class) SOMA_EXPORT_WIDE(::soma::sdk::layer_table<Class>(name))

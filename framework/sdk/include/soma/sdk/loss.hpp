@@ -4,10 +4,10 @@
 #include <span>
 
 #include "soma/abi.h"
-#include "soma/sdk/export.hpp"
 #include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/options.hpp"
 #include "soma/sdk/sums.hpp"
+#include "soma/sdk/wide.hpp"
 
 /// What the author of a loss plugin includes. A loss is the mean of its items, which the host forms
 /// in the canonical order; the author writes what one item costs. `value` has one of three forms:
@@ -132,4 +132,4 @@ const soma_loss& loss_table(const char* name) {
 }  // namespace soma::sdk
 
 /// Makes this library a plugin with one loss.
-#define SOMA_EXPORT_LOSS(name, Class) SOMA_EXPORT(::soma::sdk::loss_table<Class>(name))
+#define SOMA_EXPORT_LOSS(name, Class) SOMA_EXPORT_WIDE(::soma::sdk::loss_table<Class>(name))

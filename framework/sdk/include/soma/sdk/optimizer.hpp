@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "soma/abi.h"
-#include "soma/sdk/export.hpp"
 #include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/options.hpp"
+#include "soma/sdk/wide.hpp"
 
 /// What the author of an optimizer plugin includes: the whole plugin is
 ///
@@ -107,4 +107,5 @@ const soma_optimizer& optimizer_table(const char* name) {
 }  // namespace soma::sdk
 
 /// Makes this library a plugin with one optimizer.
-#define SOMA_EXPORT_OPTIMIZER(name, Class) SOMA_EXPORT(::soma::sdk::optimizer_table<Class>(name))
+#define SOMA_EXPORT_OPTIMIZER(name, Class) \
+  SOMA_EXPORT_WIDE(::soma::sdk::optimizer_table<Class>(name))

@@ -52,5 +52,16 @@ void log_softmax(std::span<const T> x, std::span<T> to) {
   for (std::size_t i = 0; i < x.size(); ++i) to[i] = (x[i] - largest) - log_sum;
 }
 
+/// Element `target` of the logarithms of the softmax of a row, alone.
+template <class T>
+T log_probability(std::span<const T> x, std::int32_t target) {
+  T largest = x[0];
+  for (const T v : x) largest = max(v, largest);
+  const T all = sum<T>(static_cast<std::int64_t>(x.size()), [&](std::int64_t i) {
+    return exp(x[static_cast<std::size_t>(i)] - largest);
+  });
+  return (x[static_cast<std::size_t>(target)] - largest) - log(all);
+}
+
 }  // namespace SOMA_MATH_ISA
 }  // namespace soma::sdk

@@ -55,10 +55,21 @@ soma_status call_entry(soma_plugin_entry_fn entry, const soma_plugin** table, so
 
 bool exiting() noexcept { return process_exits.load(std::memory_order_relaxed); }
 
+namespace {
+
+/// Never destroyed: unloading a library whose threads still run ends the process.
+boost::dll::shared_library* keep(std::unique_ptr<boost::dll::shared_library> library) {
+  static std::mutex mutex;
+  static auto& kept = *new std::vector<std::unique_ptr<boost::dll::shared_library>>;
+  const std::lock_guard lock(mutex);
+  return kept.emplace_back(std::move(library)).get();
+}
+
+}  // namespace
+
 Rejection load_library(const std::filesystem::path& file, boost::dll::shared_library** result) {
   const FpControl before = FpControl::read();
-  // Never destroyed: unloading a library whose threads still run ends the process.
-  auto* library = new boost::dll::shared_library;
+  auto library = std::make_unique<boost::dll::shared_library>();
   std::error_code error;
   const auto mode = boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local |
                     static_cast<boost::dll::load_mode::type>(RTLD_NODELETE);
@@ -68,14 +79,13 @@ Rejection load_library(const std::filesystem::path& file, boost::dll::shared_lib
   if (error) {
     const char* text = dlerror();
     const std::string why = text != nullptr ? text : error.message();
-    delete library;  // holds nothing
     return {"load_failed", "the dynamic loader refused it: " + why};
   }
   if (after != before) return fp_changed("loading it", before, after);
   // Handlers run in the reverse order of their registration: this one before the library's own
   // destructors.
   std::atexit([] { process_exits.store(true, std::memory_order_relaxed); });
-  *result = library;
+  *result = keep(std::move(library));
   return {};
 }
 

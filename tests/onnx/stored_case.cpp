@@ -27,7 +27,9 @@ std::vector<T> elements(const onnx::TensorProto& proto, const Field& field) {
   std::vector<T> values;
   if (proto.has_raw_data()) {
     values.resize(proto.raw_data().size() / sizeof(T));
-    std::memcpy(values.data(), proto.raw_data().data(), values.size() * sizeof(T));
+    if (!values.empty()) {
+      std::memcpy(values.data(), proto.raw_data().data(), values.size() * sizeof(T));
+    }
   } else {
     for (const auto& v : field) values.push_back(static_cast<T>(v));
   }

@@ -176,7 +176,7 @@ class Buffers {
 
   const Op& op_;
   const Operands& operands_;
-  const RunOptions& options_;
+  RunOptions options_;
   std::vector<GuardedBytes> inputs_, outputs_;
   GuardedBytes workspace_, pack_;
   std::vector<int> shares_;  // input whose buffer an output takes, or -1

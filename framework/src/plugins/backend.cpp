@@ -50,9 +50,7 @@ struct Backend::State {
               "backend '" + name + "' cannot be opened: " + why.str() + " (" + path.string() + ")");
     }
   }
-  ~State() {
-    if (!plugins::exiting()) table.close(context);
-  }
+  ~State() { plugins::exiting() ? plugins::abandon(context) : table.close(context); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
@@ -94,9 +92,7 @@ struct Kernel::State {
       throw;
     }
   }
-  ~State() {
-    if (!plugins::exiting()) backend->table.release(kernel);
-  }
+  ~State() { plugins::exiting() ? plugins::abandon(kernel) : backend->table.release(kernel); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 

@@ -8,7 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
+#include <mutex>
 #include <type_traits>
+#include <vector>
 
 #include "plugins/fp_environment.hpp"
 #include "soma/version.hpp"
@@ -57,15 +60,18 @@ bool exiting() noexcept { return process_exits.load(std::memory_order_relaxed); 
 
 namespace {
 
-/// Never destroyed: unloading a library whose threads still run ends the process.
-boost::dll::shared_library* keep(std::unique_ptr<boost::dll::shared_library> library) {
+/// A list that is never destroyed.
+template <class T>
+T& append(T what) {
   static std::mutex mutex;
-  static auto& kept = *new std::vector<std::unique_ptr<boost::dll::shared_library>>;
+  static auto& kept = *new std::vector<std::unique_ptr<T>>;
   const std::lock_guard lock(mutex);
-  return kept.emplace_back(std::move(library)).get();
+  return *kept.emplace_back(std::make_unique<T>(std::move(what)));
 }
 
 }  // namespace
+
+void abandon(void* of_plugin) noexcept { append(of_plugin); }
 
 Rejection load_library(const std::filesystem::path& file, boost::dll::shared_library** result) {
   const FpControl before = FpControl::read();
@@ -85,7 +91,8 @@ Rejection load_library(const std::filesystem::path& file, boost::dll::shared_lib
   // Handlers run in the reverse order of their registration: this one before the library's own
   // destructors.
   std::atexit([] { process_exits.store(true, std::memory_order_relaxed); });
-  *result = keep(std::move(library));
+  // Never destroyed: unloading a library whose threads still run ends the process.
+  *result = append(std::move(library)).get();
   return {};
 }
 

@@ -25,5 +25,7 @@ Rejection enter_library(const boost::dll::shared_library& library, Manifest* man
 /// True once the process has begun to exit: the plugins' own static objects may be gone, so nothing
 /// of theirs is called any more, not even to close what is still open.
 bool exiting() noexcept;
+/// Keeps what can no longer be given back reachable, so that a leak checker sees it is on purpose.
+void abandon(void* of_plugin) noexcept;
 
 }  // namespace soma::plugins

@@ -26,7 +26,7 @@ class Batches {
     const ModelInput& input = model_.inputs()[0];
     const auto n = static_cast<std::size_t>(batch_ * input.shape.elements());
     const PhiloxStream stream(17, "batch");
-    const Shape& output = model_.outputs()[0].shape;
+    const Shape output = model_.outputs()[0].shape;
     const bool classes = model_.loss() == Loss::softmax_cross_entropy;
     std::vector<float> numbers(n), targets;
     std::vector<std::int32_t> ids(n), labels;

@@ -66,6 +66,7 @@ std::string RunConfig::to_json() const {
                                {"optimizer", optimizer_json(optimizer)},
                                {"schedule", schedule.str()},
                                {"regularization", regularization_json(regularization)},
+                               {"augmentation", augmentation.str()},
                                {"seed", seed},
                                {"checkpoint_every", checkpoint_every},
                                {"train_sha256", train_sha256},
@@ -116,6 +117,10 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
     }
     field = "fallback";
     if (fields.contains(field)) fields.at(field).get_to(config.fallback);
+    field = "augmentation";
+    if (fields.contains(field)) {
+      config.augmentation = soma::Augmentation::from_text(fields.at(field).get<std::string>());
+    }
     field = "architecture";
     config.architecture = fields.at(field).dump();
   } catch (const ordered_json::exception&) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "soma/augmentation.hpp"
 #include "soma/backend.hpp"
 #include "soma/model.hpp"
 #include "soma/optimizer.hpp"
@@ -28,6 +29,7 @@ struct RunConfig {
   soma::Optimizer optimizer;
   soma::Schedule schedule;
   soma::Regularization regularization;
+  soma::Augmentation augmentation;
   std::int64_t seed = 1;
   std::int64_t checkpoint_every = 0;  ///< steps; 0: by time
 

@@ -14,7 +14,7 @@ constexpr int kStopped = 130;
 
 /// The command line, as given: what is absent comes from the model's defaults or from the run.
 struct Request {
-  std::string model, data, backend, fallback, numerics, optimizer, schedule, out, resume;
+  std::string model, data, backend, fallback, numerics, optimizer, schedule, augment, out, resume;
   std::optional<std::int64_t> threads, epochs, steps, batch, seed, checkpoint_every;
   std::optional<double> learning_rate, momentum, weight_decay;
   std::optional<double> l1, l2, clip_value, clip_norm, max_norm;
@@ -70,8 +70,8 @@ void check(const CommandLine& line, const Request& r) {
     return;
   }
   for (const char* name :
-       {"MODEL", "data", "out", "optimizer", "lr", "schedule", "momentum", "weight-decay", "l1",
-        "l2", "clip-value", "clip-norm", "max-norm", "batch", "seed"}) {
+       {"MODEL", "data", "out", "optimizer", "lr", "schedule", "augment", "momentum",
+        "weight-decay", "l1", "l2", "clip-value", "clip-norm", "max-norm", "batch", "seed"}) {
     if (line.given(name)) {
       const std::string option = std::string(name) == "MODEL" ? "MODEL" : "--" + std::string(name);
       throw UsageError(option + " cannot be changed in a run that is resumed");
@@ -144,6 +144,7 @@ std::unique_ptr<TrainingRun> new_run(const Request& r) {
   config.optimizer = make_optimizer(r, defaults);
   if (!r.schedule.empty()) config.schedule = soma::Schedule(r.schedule);
   for (const auto& by : kRegularizers) config.regularization.*by.field = (r.*by.given).value_or(0);
+  config.augmentation = soma::Augmentation::from_text(r.augment);
   config.seed = r.seed.value_or(1);
   apply_session(r, config);
   auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
@@ -183,6 +184,7 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
         {"test_loss", result.evaluation.loss},
         {"test_accuracy", nullptr},
         {"seconds", at.seconds},
+        {"data_seconds", at.data_seconds},
         {"samples_per_second", rate},
         {"weights_sha256", result.weights_sha256}};
     if (classes) line["test_accuracy"] = result.evaluation.accuracy;
@@ -192,13 +194,17 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
     std::cout << line.dump() << "\n";
     return;
   }
-  char losses[96], speed[96];
+  char losses[96], speed[96], waited[48] = "";
   std::snprintf(losses, sizeof losses, "train loss %.4f, test loss %.4f", result.train_loss,
                 result.evaluation.loss);
   std::snprintf(speed, sizeof speed, "%.1f s, %.0f samples/s", at.seconds, rate);
+  if (at.data_seconds > 0.001 * at.seconds) {
+    std::snprintf(waited, sizeof waited, ", %.1f %% of it waiting for data",
+                  100 * at.data_seconds / at.seconds);
+  }
   std::cout << losses << (classes ? ", test accuracy " + percent(result.evaluation.accuracy) : "")
             << "\n"
-            << grouped(at.step) << " steps in " << speed << "\n"
+            << grouped(at.step) << " steps in " << speed << waited << "\n"
             << "weights " << result.weights_sha256 << "\n"
             << (fallback_line(run.backend()).empty() ? "" : fallback_line(run.backend()) + "\n")
             << "run     " << run.folder().path.string() << " (open "
@@ -232,6 +238,8 @@ int run_train(Arguments args) {
       .option("lr", &r.learning_rate, "X", "learning rate")
       .option("schedule", &r.schedule, "TEXT",
               "of the learning rate: cosine(warmup=100), step(every=1000,factor=0.5), ...")
+      .option("augment", &r.augment, "LIST",
+              "change training images anew in every epoch: flip,crop=4,shift=2,noise=0.05,cutout=8")
       .option("momentum", &r.momentum, "X",
               "momentum of sgd or rmsprop (0.9 for --optimizer momentum)")
       .option("weight-decay", &r.weight_decay, "X",

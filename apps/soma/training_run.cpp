@@ -82,6 +82,7 @@ TrainingRun::TrainingRun(RunConfig config, soma::Model model, soma::DataSplit da
     : config_(std::move(config)), model_(std::move(model)), data_(std::move(data)) {
   require_fit(model_, data_.train);
   require_fit(model_, data_.test);
+  if (config_.augmentation.any()) config_.augmentation.check(data_.train.sample_shape());
   backend_ = open_backend(config_.backend, config_.numerics, config_.fallback);
   trainer_ = std::make_unique<soma::Trainer>(
       model_, backend_,
@@ -187,6 +188,7 @@ TrainingRun::Result TrainingRun::run() {
     fit.steps = config_.steps;
     fit.batch = config_.batch;
     fit.validation = &watched();
+    fit.augmentation = config_.augmentation;
     fit.stop = &stop_requested;
     fit.on_step = [&](const soma::Progress& at) {
       bar(at);

@@ -65,7 +65,7 @@ TEST(Train, JsonHasAllKeysAndNothingElseIsOnStdout) {
   EXPECT_EQ(keys, (std::vector<std::string>{"run", "model", "data", "backend", "numerics",
                                             "threads", "seed", "steps", "epochs", "train_loss",
                                             "test_loss", "test_accuracy", "seconds",
-                                            "samples_per_second", "weights_sha256"}));
+                                            "data_seconds", "samples_per_second", "weights_sha256"}));
   EXPECT_EQ(result.at("run"), "run");
   EXPECT_EQ(result.at("model"), "small");
   EXPECT_EQ(result.at("data"), "idx:bars");

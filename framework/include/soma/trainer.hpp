@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "soma/augmentation.hpp"
 #include "soma/backend.hpp"
 #include "soma/dataset.hpp"
 #include "soma/model.hpp"
@@ -38,6 +39,7 @@ struct Progress {
   double learning_rate = 0;      ///< of the last update
   double seconds = 0;            ///< training time so far, over all sessions of this run
   std::int64_t samples = 0;      ///< samples trained on so far, over all sessions
+  double data_seconds = 0;       ///< the part of `seconds` that steps waited for their data
 };
 
 struct Evaluation {
@@ -55,6 +57,7 @@ struct FitOptions {
   std::int64_t steps = 0;  ///< if > 0: stop after this many updates, whatever `epochs` says
   std::int64_t batch = 32;
   const Dataset* validation = nullptr;
+  Augmentation augmentation = {};  ///< of the first input, in training alone
   std::function<void(const Progress&)> on_step = {};  ///< after every update
   std::function<void(const Progress&, const Evaluation*)> on_epoch =
       {};  ///< after every epoch; Evaluation if validating
@@ -74,7 +77,8 @@ class SOMA_API Trainer {
 
   /// Trains until epochs or steps are reached, from where the last fit, or the loaded checkpoint,
   /// stood. The order of samples in epoch e is a permutation drawn from (seed, e); a last smaller
-  /// batch is trained on too. Returns where it stopped.
+  /// batch is trained on too. Large batches are read ahead by a thread of their own. The data's
+  /// record format is left in the model. Returns where it stopped.
   Progress fit(const Dataset& train, const FitOptions& options);
   Evaluation evaluate(const Dataset& data, std::int64_t batch = 256);
 

@@ -26,6 +26,7 @@ class MetadataReader {
  public:
   explicit MetadataReader(const io::SafetensorsReader& file) : file_(file) {}
 
+  bool has(const char* key) const { return file_.metadata().contains(key); }
   const std::string& text(const char* key) const {
     const auto it = file_.metadata().find(key);
     if (it == file_.metadata().end())
@@ -98,6 +99,7 @@ void Trainer::save_checkpoint(const std::filesystem::path& file) const {
       {"step_in_epoch", std::to_string(p.step_in_epoch)},
       {"samples", std::to_string(p.samples)},
       {"seconds", exact(p.seconds)},
+      {"data_seconds", exact(p.data_seconds)},
       {"loss", exact(p.loss)},
       {"mean_loss", exact(p.mean_loss)},
       {"accuracy", exact(p.accuracy)},
@@ -158,6 +160,7 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   p.step_in_epoch = metadata.integer("step_in_epoch");
   p.samples = metadata.integer("samples");
   p.seconds = metadata.real("seconds");
+  p.data_seconds = metadata.has("data_seconds") ? metadata.real("data_seconds") : 0;  // since 0.1
   p.loss = metadata.real("loss");
   p.mean_loss = metadata.real("mean_loss");
   p.accuracy = metadata.real("accuracy");

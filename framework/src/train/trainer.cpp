@@ -133,13 +133,34 @@ void Trainer::State::read_answers(const Compiled& compiled, const Judged& judged
 
 void Trainer::State::load_batch(const Compiled& compiled, const Dataset& data,
                                 std::span<const std::int64_t> rows) const {
-  const Graph& graph = compiled.program->graph();
   for (std::size_t i = 0; i < data.inputs().size(); ++i) {
     data.gather_input(i, rows, compiled.instance.input(i));
   }
   for (std::size_t i = 0; i < data.targets().size(); ++i) {
+    data.gather_target(i, rows, compiled.instance.targets(i));
+  }
+  number_classes(compiled, data);
+}
+
+void Trainer::State::load_batch(const Compiled& compiled, const Dataset& data,
+                                const BatchReader::Batch& batch) const {
+  const auto copy = [&](const DataColumn& column, const AlignedBytes& from, std::byte* to) {
+    const std::int64_t numbers = batch.rows * column.sample.elements();
+    std::copy_n(from.data(), static_cast<std::size_t>(numbers) * size_bytes(column.type), to);
+  };
+  for (std::size_t i = 0; i < batch.inputs.size(); ++i) {
+    copy(data.inputs()[i], batch.inputs[i], compiled.instance.input(i));
+  }
+  for (std::size_t i = 0; i < batch.targets.size(); ++i) {
+    copy(data.targets()[i], batch.targets[i], compiled.instance.targets(i));
+  }
+  number_classes(compiled, data);
+}
+
+void Trainer::State::number_classes(const Compiled& compiled, const Dataset& data) const {
+  const Graph& graph = compiled.program->graph();
+  for (std::size_t i = 0; i < data.targets().size(); ++i) {
     std::byte* to = compiled.instance.targets(i);
-    data.gather_target(i, rows, to);
     const TensorInfo& wanted = graph.values[static_cast<std::size_t>(graph.losses[i].targets)].info;
     if (data.targets()[i].type != DType::i32 || wanted.dtype != DType::f32) continue;
     // Classes 0 and 1, in place: both types have four bytes.
@@ -173,16 +194,26 @@ Progress Trainer::fit(const Dataset& train, const FitOptions& options) {
   at.steps_per_epoch = (n + batch - 1) / batch;
   at.total_steps = options.steps > 0 ? options.steps : options.epochs * at.steps_per_epoch;
 
+  if (options.augmentation.any()) {
+    options.augmentation.check(train.sample_shape());
+    if (train.inputs()[0].type != DType::f32)
+      throw ShapeError("fit: augmentation: expected f32 samples, got i32");
+  }
+
   const auto judged = s.judged();
   std::vector<std::int32_t> labels, answers;
+  BatchReader reader({train, options.augmentation, s.options.seed, batch, at.epoch,
+                      at.step_in_epoch, at.total_steps - at.step});
   while (at.step < at.total_steps) {
-    const auto order = epoch_order(n, s.options.seed, at.epoch);
     while (at.step_in_epoch < at.steps_per_epoch && at.step < at.total_steps) {
-      const std::int64_t first = at.step_in_epoch * batch, rows = std::min(batch, n - first);
       const auto start = Clock::now();
-      const std::span picked(order.data() + first, static_cast<std::size_t>(rows));
+      const BatchReader::Batch& read = reader.next();
+      at.data_seconds += seconds_since(start);
+      const std::int64_t rows = read.rows;
       State::Compiled& compiled = s.training_program(rows);
-      s.load_batch(compiled, train, picked);
+      const auto copying = Clock::now();
+      s.load_batch(compiled, train, read);
+      at.data_seconds += seconds_since(copying);
       if (judged) State::read_labels(compiled, *judged, labels);
       const double loss = s.update(compiled);
       s.loss_sum += loss * static_cast<double>(rows);

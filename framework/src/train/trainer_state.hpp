@@ -7,6 +7,7 @@
 #include "graph/gradients.hpp"
 #include "program/program.hpp"
 #include "soma/trainer.hpp"
+#include "train/batch_reader.hpp"
 
 namespace soma {
 
@@ -58,6 +59,11 @@ struct Trainer::State {
   /// Copies a batch into the program's inputs and targets; classes for a loss on signs as numbers.
   void load_batch(const Compiled& compiled, const Dataset& data,
                   std::span<const std::int64_t> rows) const;
+  /// The same for a batch that has been read.
+  void load_batch(const Compiled& compiled, const Dataset& data,
+                  const BatchReader::Batch& batch) const;
+  /// Turns class indices among the program's targets into numbers for a loss on signs.
+  void number_classes(const Compiled& compiled, const Dataset& data) const;
 };
 
 }  // namespace soma

@@ -7,6 +7,7 @@ packages=(
   libboost-dev libboost-program-options-dev   # the plugin loader, the command line
   libdnnl-dev libtbb-dev libhwy-dev           # oneDNN, oneTBB, Highway
   nlohmann-json3-dev zlib1g-dev libssl-dev    # model files, compressed data, SHA-256
+  libpng-dev libcurl4-openssl-dev             # images as data; soma data fetch
   libgtest-dev libonnx-dev libprotobuf-dev    # tests
 )
 

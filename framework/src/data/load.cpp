@@ -5,8 +5,13 @@
 #include <vector>
 
 #include "data/builtin.hpp"
+#include "data/cifar.hpp"
 #include "data/csv.hpp"
+#include "data/generated.hpp"
 #include "data/idx.hpp"
+#include "data/images.hpp"
+#include "data/npz.hpp"
+#include "data/series.hpp"
 #include "data/spec.hpp"
 #include "data/split.hpp"
 #include "data/tables.hpp"
@@ -75,6 +80,24 @@ DataSplit load_shakespeare(Spec spec, const LoadOptions&, const fs::path& place)
   return load_text(std::move(spec), place);
 }
 
+DataSplit load_cifar(Spec spec, const LoadOptions& options, const fs::path& place) {
+  return with_validation(spec, options, load_cifar10("cifar10", place, how_to_get("cifar10")));
+}
+
+/// A series of those that come with the tables.
+DataSplit load_named_series(Spec spec, const LoadOptions& options, const fs::path& place) {
+  if (!file_exists(place)) {
+    spec.fail("expected " + place.string() + ", found none" + how_to_get(spec.form()));
+  }
+  return load_series(std::move(spec), place.string(), options);
+}
+
+/// A set that is computed.
+template <DataSplit (*make)(Spec, const LoadOptions&)>
+DataSplit generated(Spec spec, const LoadOptions& options, const fs::path&) {
+  return make(std::move(spec), options);
+}
+
 const std::vector<NamedSet>& named_sets() {
   static const std::vector<NamedSet> sets = [] {
     std::vector<NamedSet> list = {
@@ -82,13 +105,32 @@ const std::vector<NamedSet>& named_sets() {
          load_mnist, "mnist", has_idx},
         {"glyphs", "drawn digits, 28x28 grey, 10 classes; 10,000 train, 2,000 test", load_glyphs,
          "", nullptr},
+        {"cifar10",
+         "photographs, 32x32 in colour, 10 classes; up to 50,000 train, 10,000 test", load_cifar,
+         "cifar10", has_cifar10},
         {"iris", "Fisher's flowers, 4 lengths, 3 species; 99 train, 51 test", load_iris, "",
          nullptr},
         {"xor", "exclusive or of 2 bits, 2 classes; 4 train, the same 4 test", load_xor, "",
          nullptr},
         {"tinyshakespeare",
          "plays by Shakespeare, 65 characters; windows of 64, 15,685 train, 1,742 test",
-         load_shakespeare, "tinyshakespeare/input.txt", file_exists}};
+         load_shakespeare, "tinyshakespeare/input.txt", file_exists},
+        {"temperatures",
+         "daily minima in Melbourne, 1981 to 1990; windows of 30 days, 2,890 train, 700 test",
+         load_named_series, "tabular/daily-min-temperatures.csv", file_exists},
+        {"passengers",
+         "airline passengers by month, 1949 to 1960; series, give window=12 or so",
+         load_named_series, "tabular/airline-passengers.csv", file_exists},
+        {"spirals", "points on 2 spirals, 2 classes; 1,000 train, 500 test",
+         generated<make_spirals>, "", nullptr},
+        {"adding", "the sum of two marked numbers among 50; 10,000 train, 1,000 test",
+         generated<make_adding>, "", nullptr},
+        {"copy", "10 symbols to repeat after a pause; 10,000 train, 1,000 test",
+         generated<make_copy>, "", nullptr},
+        {"reverse", "10 symbols to repeat backwards; 10,000 train, 1,000 test",
+         generated<make_reverse>, "", nullptr},
+        {"tones", "512 samples of sound, 4 wave forms; 4,000 train, 1,000 test",
+         generated<make_tones>, "", nullptr}};
     for (const NamedTable& table : named_tables()) {
       list.push_back({table.name, table.summary, load_named_table, table.place, file_exists});
     }
@@ -121,6 +163,26 @@ const std::vector<Form>& forms() {
          return with_validation(spec, options, std::move(parts));
        },
        {}},
+      {"images",
+       [](Spec spec, const LoadOptions& options, const std::string& path) {
+         return load_images(std::move(spec), path, options);
+       },
+       {}},
+      {"npz",
+       [](Spec spec, const LoadOptions& options, const std::string& path) {
+         return load_npz(std::move(spec), path, options);
+       },
+       {".npz"}},
+      {"npy",
+       [](Spec spec, const LoadOptions& options, const std::string& path) {
+         return load_npy(std::move(spec), path, options);
+       },
+       {".npy"}},
+      {"series",
+       [](Spec spec, const LoadOptions& options, const std::string& path) {
+         return load_series(std::move(spec), path, options);
+       },
+       {}},
   };
   return list;
 }
@@ -149,9 +211,9 @@ fs::path folder() {
 }
 
 std::string how_to_get(const std::string& name) {
-  return from_environment("SOMA_DATA").empty()
-             ? "; SOMA_DATA, the folder that has a folder " + name + ", is not set"
-             : "";
+  const bool set = !from_environment("SOMA_DATA").empty();
+  return std::string(set ? "" : "; SOMA_DATA, the folder that has it, is not set") +
+         "; get it with: soma data fetch " + name;
 }
 
 DataSplit load(const std::string& text, std::uint64_t seed) {
@@ -171,8 +233,8 @@ DataSplit load(const std::string& text, const LoadOptions& options) {
     return form->load(spec, options, spec.has_path() ? spec.path() : spec.form());
   }
   spec.fail("expected " + known +
-            "csv:FILE, text:FILE or idx:DIR (a folder with MNIST's four files), found an unknown "
-            "name and no such file");
+            "csv:FILE, text:FILE, idx:DIR (a folder with MNIST's four files), images:DIR, npz:FILE, "
+            "npy:FILE or series:FILE, found an unknown name and no such file");
 }
 
 std::vector<Info> list() {

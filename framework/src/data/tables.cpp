@@ -51,7 +51,7 @@ DataSplit load_named_table(Spec spec, const LoadOptions& options,
                            const std::filesystem::path& place) {
   const auto table = std::ranges::find(named_tables(), spec.form(), &NamedTable::name);
   if (!std::filesystem::exists(place)) {
-    spec.fail("expected " + place.string() + ", found none" + how_to_get("tabular"));
+    spec.fail("expected " + place.string() + ", found none" + how_to_get(spec.form()));
   }
   return load_csv(std::move(spec), place.string(), options, table->defaults);
 }

@@ -181,17 +181,22 @@ TEST(DataList, TellsWhatThereIs) {
     EXPECT_FALSE(info.summary.empty());
     EXPECT_TRUE(info.available || info.source != "built in");
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"mnist", "glyphs", "iris", "xor", "tinyshakespeare",
+  EXPECT_EQ(names, (std::vector<std::string>{"mnist", "glyphs", "cifar10", "iris", "xor",
+                                             "tinyshakespeare", "temperatures", "passengers",
+                                             "spirals", "adding", "copy", "reverse", "tones",
                                              "wine", "banknote", "sonar", "abalone"}));
 }
 
 TEST(DataErrors, ListTheKnownNames) {
   for (const char* spec : {"minst", "", "idx:", "GLYPHS", "idx"}) {
-    EXPECT_EQ(message_of<FormatError>([&] { soma::data::load(spec); }),
-              std::string("data '") + spec +
-                  "': expected mnist, glyphs, iris, xor, tinyshakespeare, wine, banknote, sonar, "
-                  "abalone, csv:FILE, text:FILE or idx:DIR (a folder with MNIST's four files), "
-                  "found an unknown name and no such file");
+    EXPECT_EQ(
+        message_of<FormatError>([&] { soma::data::load(spec); }),
+        std::string("data '") + spec +
+            "': expected mnist, glyphs, cifar10, iris, xor, tinyshakespeare, temperatures, "
+            "passengers, spirals, adding, copy, reverse, tones, wine, banknote, sonar, "
+            "abalone, csv:FILE, text:FILE, idx:DIR (a folder with MNIST's four files), "
+            "images:DIR, npz:FILE, npy:FILE or series:FILE, found an unknown name and no such "
+            "file");
   }
 }
 

@@ -51,15 +51,16 @@ TEST(MnistErrors, SayWhereItWasLookedFor) {
   const std::string files =
       ", found no train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
       "t10k-labels-idx1-ubyte";
+  const std::string fetch = "; get it with: soma data fetch mnist";
   const std::string glyphs = "; the built-in data set 'glyphs' needs no download";
   const std::string start = "data 'mnist': expected the IDX files (plain or .gz) in ";
   {
     const Environment data("SOMA_DATA", folder.path());
-    EXPECT_EQ(error(), start + (folder / "mnist").string() + files + glyphs);
+    EXPECT_EQ(error(), start + (folder / "mnist").string() + files + fetch + glyphs);
   }
   const Environment data("SOMA_DATA", ""), shared("XDG_DATA_HOME", folder.path());
   EXPECT_EQ(error(), start + (folder / "soma/mnist").string() + files +
-                         "; SOMA_DATA, the folder that has a folder mnist, is not set" + glyphs);
+                         "; SOMA_DATA, the folder that has it, is not set" + fetch + glyphs);
 }
 
 }  // namespace

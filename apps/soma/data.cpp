@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "fetch.hpp"
 #include "session.hpp"
 #include "soma/dataset.hpp"
 #include "table.hpp"
@@ -152,15 +153,29 @@ int show_data(const std::string& spec, bool json) {
 }  // namespace
 
 int run_data(Arguments args) {
-  std::string action, spec;
-  bool json = false;
-  CommandLine line("data", "list | info SPEC [options]",
+  std::string action;
+  FetchRequest fetch;
+  std::string& spec = fetch.what;
+  bool& json = fetch.json;
+  CommandLine line("data", "list | info SPEC | fetch NAME|URL [options]",
                    "list: the data sets by name, and whether they are here. info: shapes, classes "
-                   "and SHA-256 of one;\nSPEC is a name, text:FILE or idx:DIR.");
+                   "and SHA-256 of one;\nSPEC is a name, csv:FILE, images:DIR and others. fetch: "
+                   "downloads a public set by name, or any file;\nwhat was cut off goes on where "
+                   "it ended.");
   line.positional("ACTION", &action)
       .positional("SPEC", &spec, false)
+      .option("from", &fetch.from, "URL", "fetch: the folder of a mirror to take the set from")
+      .option("to", &fetch.to, "FILE", "fetch URL: where to put it (default: its name)")
+      .option("sha256", &fetch.sha256, "HEX", "fetch URL: what the file must be")
       .flag("json", &json, "print one line of JSON");
   if (!line.parse(args)) return 0;
+  if (action != "fetch") {
+    for (const char* option : {"from", "to", "sha256"}) {
+      if (line.given(option)) {
+        throw UsageError("--" + std::string(option) + " is for 'soma data fetch'");
+      }
+    }
+  }
   if (action == "list") {
     if (!spec.empty()) throw UsageError("data list: takes no argument, got '" + spec + "'");
     return list_data(json);
@@ -169,5 +184,9 @@ int run_data(Arguments args) {
     if (spec.empty()) throw UsageError("data info: missing SPEC (see 'soma data --help')");
     return show_data(spec, json);
   }
-  throw UsageError("data: expected list or info, got '" + action + "'");
+  if (action == "fetch") {
+    if (spec.empty()) throw UsageError("data fetch: missing NAME (see 'soma data --help')");
+    return fetch_data(fetch);
+  }
+  throw UsageError("data: expected list, info or fetch, got '" + action + "'");
 }

@@ -32,7 +32,8 @@ std::string mutated(std::string bytes, std::uint32_t number) {
   const soma::PhiloxStream stream(7, "mutation");
   std::uint32_t next = 0;
   const auto below = [&](std::size_t n) { return n == 0 ? 0 : stream.bits(number, next++) % n; };
-  constexpr std::string_view kLiked("\0\xff\x7f\x80\"',;\n\r\t 0-.e+()[]{}PK", 28);
+  static constexpr char kText[] = "\0\xff\x7f\x80\"',;\n\r\t 0-.e+()[]{}PK";
+  constexpr std::string_view kLiked(kText, sizeof kText - 1);
   const std::size_t changes = 1 + below(4);
   for (std::size_t i = 0; i < changes && !bytes.empty(); ++i) {
     const std::size_t at = below(bytes.size()),

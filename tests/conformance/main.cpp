@@ -68,6 +68,7 @@ std::vector<char*> take_gtest_flags(int& argc, char** argv) {
     }
   }
   argc = kept;
+  taken.push_back(nullptr);  // as behind every argv
   return taken;
 }
 
@@ -94,7 +95,7 @@ int main(int argc, char** argv) {
   const FrontOptions& options = front_options();
   try {
     if (options.mode == FrontOptions::Mode::digest) return print_digest(options);
-    int gtest_count = static_cast<int>(gtest_flags.size());
+    int gtest_count = static_cast<int>(gtest_flags.size()) - 1;
     testing::InitGoogleTest(&gtest_count, gtest_flags.data());
     const int status = RUN_ALL_TESTS();
     if (options.mode == FrontOptions::Mode::examine) {

@@ -23,6 +23,7 @@ int run_summary(Arguments args);
 int run_data(Arguments args);
 int run_backends(Arguments args);
 int run_plugins(Arguments args);
+int run_new_plugin(Arguments args);
 int run_bench(Arguments args);
 int run_profile(Arguments args);
 int run_quickstart(Arguments args);

@@ -27,6 +27,7 @@ constexpr std::array kCommands = {
     Command{"data", run_data, "list the data sets, or describe one"},
     Command{"backends", run_backends, "the compute backends and what they can do"},
     Command{"plugins", run_plugins, "the plugin files found, and why some were rejected"},
+    Command{"new-plugin", run_new_plugin, "write a folder with a plugin of your own to start from"},
     Command{"bench", run_bench, "time ops and models on the backends and against their peers"},
     Command{"profile", run_profile, "where the time of a step goes, kernel by kernel"},
     Command{"quickstart", run_quickstart,

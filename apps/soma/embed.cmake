@@ -1,0 +1,10 @@
+# cmake -DOUT=FILE -P embed.cmake: the scaffolds of `soma new-plugin` as C++ texts.
+file(GLOB files ${CMAKE_CURRENT_LIST_DIR}/scaffold/*.in)
+set(code "// Made by embed.cmake.\n#include \"scaffold.hpp\"\n\nstd::string_view scaffold_text(std::string_view name) {\n")
+foreach(file ${files})
+  cmake_path(GET file FILENAME name)
+  string(REGEX REPLACE "\\.in$" "" name ${name})
+  file(READ ${file} text)
+  string(APPEND code "  if (name == \"${name}\") return R\"SCAFFOLD(${text})SCAFFOLD\";\n")
+endforeach()
+file(WRITE ${OUT} "${code}  return {};\n}\n")

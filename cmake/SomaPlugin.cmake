@@ -47,6 +47,9 @@ function(soma_add_own_plugin name)
   soma_add_plugin(${name} ${ARGN})
   soma_warnings(${name})
   set_target_properties(${name} PROPERTIES
-    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/soma INSTALL_RPATH "")
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/soma INSTALL_RPATH "" BUILD_WITH_INSTALL_RPATH ON)
+  # Installing must not change the file behind its checksum: hence the install path from the start.
+  add_custom_command(TARGET ${name} POST_BUILD VERBATIM
+    COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/append_checksum.sh $<TARGET_FILE:${name}>)
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/soma)
 endfunction()

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "plugins/checksum.hpp"
 #include "plugins/cpu_level.hpp"
 #include "plugins/elf_file.hpp"
 #include "plugins/entrance.hpp"
@@ -82,6 +83,7 @@ Rejection try_in_test_process(Candidate& candidate) {
   }
   const VerdictCache cache(probe);
   if (const auto verdict = cache.recall(candidate.file)) return *verdict;
+  if (Rejection no = check_checksum(candidate.file)) return no;
   const FileIdentity before = FileIdentity::of(candidate.file);
   const ProbeResult result = run_probe(probe, candidate.file);
   // The loader of the test process may miss what this process has loaded or exports by itself, and

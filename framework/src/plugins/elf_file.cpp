@@ -47,6 +47,11 @@ Rejection truncated(const std::string& what, std::uint64_t size) {
   return {"truncated", "the file ends after " + std::to_string(size) + " bytes, before " + what};
 }
 
+// What a plugin with a checksum behind it has in e_flags, which x86-64 does not use; strip removes
+// both.
+constexpr Elf64_Word kHasChecksum = 0x414D4F53;  // "SOMA"
+constexpr std::uint64_t kChecksumBytes = 77;     // see checksum.hpp
+
 Rejection check_kind(const fs::path& file) {
   std::error_code error;
   const fs::file_status status = fs::status(file, error);
@@ -123,6 +128,9 @@ Rejection check_sections(Reader& reader, const Elf64_Ehdr& header) {
       return not_a_library("the name of section " + std::to_string(i) + " lies outside its table");
   }
   char last = 1;
+  const std::uint64_t tables_end = header.e_shoff + sections.size() * sizeof(Elf64_Shdr);
+  if (header.e_flags == kHasChecksum && !reader.holds(tables_end, kChecksumBytes))
+    return truncated("the end of its checksum", reader.size());
   if (names.sh_type != SHT_STRTAB || !reader.read(names.sh_offset + names.sh_size - 1, &last, 1) ||
       last != '\0')
     return not_a_library("its table of section names is damaged");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -12,6 +13,12 @@ namespace soma {
 
 /// What became of a file libsoma_*.so that the search found.
 enum class PluginStatus { ready, rejected, shadowed };
+
+/// One of the things that a plugin brings.
+struct Brought {
+  std::string kind;  ///< "backend", "activation", "layer", "loss", "optimizer"
+  std::string name;
+};
 
 /// What became of one file libsoma_*.so. `code` is stable, for programs; `reason` is the sentence
 /// for people. The codes of rejected files, in the order in which admission asks:
@@ -41,6 +48,7 @@ struct PluginRecord {
   std::string code;    ///< empty when ready
   std::string reason;  ///< empty when ready
   std::string note;    ///< of a ready one: what to know about it, e.g. why it was not tried out
+  std::vector<Brought> brings = {};
 };
 
 /// Puts a folder in front of the search path (--plugin-path). Call before the first look-up.
@@ -55,6 +63,19 @@ SOMA_API std::vector<std::filesystem::path> plugin_search_path();
 /// name wins; later ones are shadowed. Thread-safe; a file is admitted once per process. Libraries
 /// are never unloaded.
 SOMA_API std::vector<PluginRecord> list_plugins();
+
+/// Admits this very file, whatever its name and folder, and puts it before all that the search
+/// finds. A file of the same name on the search path is shadowed by it. Call before the first
+/// look-up.
+SOMA_API PluginRecord load_plugin(const std::filesystem::path& file);
+
+/// The steps of admission that read the file and run no code of it: ready means that nothing speaks
+/// against loading it. Brings nothing yet.
+SOMA_API PluginRecord inspect_plugin(const std::filesystem::path& file);
+
+/// How often, in this process, a function of a plugin came back with another MXCSR (rounding,
+/// flush-to-zero, exception masks) than it was called with. The host puts it back each time.
+SOMA_API std::uint64_t fp_environment_faults() noexcept;
 
 /// What plugins bring under that name, or nullptr. Lives for the life of the process.
 SOMA_API const soma_activation* find_activation_plugin(std::string_view name);

@@ -2,6 +2,7 @@
 
 #include <boost/dll/shared_library.hpp>
 #include <charconv>
+#include <span>
 #include <string_view>
 
 #include "plugins/checksum.hpp"
@@ -106,21 +107,36 @@ Rejection enter(Candidate& candidate) {
   return enter_library(*candidate.library, &candidate.manifest);
 }
 
-/// The steps, in order. Those before `load` run no code of the file in this process.
-constexpr Rejection (*kSteps[])(Candidate&) = {
-    check_file, check_abi_tag, check_instruction_set, try_in_test_process, load, enter};
+using Step = Rejection (*)(Candidate&);
+
+/// In order; these run no code of the file, ...
+constexpr Step kReadingSteps[] = {check_file, check_abi_tag, check_instruction_set};
+/// ... and these do, the first in another process.
+constexpr Step kRunningSteps[] = {try_in_test_process, load, enter};
+
+Rejection take(std::span<const Step> steps, Candidate& candidate) {
+  for (const Step step : steps) {
+    if (const Rejection no = step(candidate)) return {no.code, printable(no.reason)};
+  }
+  return {};
+}
 
 }  // namespace
 
 Rejection admit(const fs::path& file, Manifest* manifest, std::string* note) {
   Candidate candidate;
   candidate.file = file;
-  for (const auto step : kSteps) {
-    if (const Rejection no = step(candidate)) return {no.code, printable(no.reason)};
-  }
+  if (Rejection no = take(kReadingSteps, candidate)) return no;
+  if (Rejection no = take(kRunningSteps, candidate)) return no;
   *manifest = std::move(candidate.manifest);
   if (note != nullptr) *note = printable(candidate.note);
   return {};
+}
+
+Rejection inspect(const fs::path& file) {
+  Candidate candidate;
+  candidate.file = file;
+  return take(kReadingSteps, candidate);
 }
 
 }  // namespace soma::plugins

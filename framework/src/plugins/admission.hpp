@@ -16,4 +16,7 @@ namespace soma::plugins {
 /// any case.
 Rejection admit(const std::filesystem::path& file, Manifest* manifest, std::string* note = nullptr);
 
+/// The steps before the first that runs code of the file, in whatever process.
+Rejection inspect(const std::filesystem::path& file);
+
 }  // namespace soma::plugins

@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace soma::plugins {
@@ -28,6 +29,9 @@ struct FpControl {
   friend bool operator==(const FpControl&, const FpControl&) = default;
 };
 
+/// Calls that came back with another MXCSR than CanonicalFp had set.
+inline std::atomic<std::uint64_t> fp_faults{0};
+
 /// Holds MXCSR at its default (round to nearest, denormals kept) while it lives, whatever the
 /// caller or the callee sets.
 class CanonicalFp {
@@ -36,7 +40,9 @@ class CanonicalFp {
     if (before_ != FpControl::kDefaultMxcsr) _mm_setcsr(FpControl::kDefaultMxcsr);
   }
   ~CanonicalFp() {
-    if (control() != before_) _mm_setcsr(before_);
+    const std::uint32_t after = control();
+    if (after != FpControl::kDefaultMxcsr) fp_faults.fetch_add(1, std::memory_order_relaxed);
+    if (after != before_) _mm_setcsr(before_);
   }
   CanonicalFp(const CanonicalFp&) = delete;
   CanonicalFp& operator=(const CanonicalFp&) = delete;

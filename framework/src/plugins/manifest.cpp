@@ -195,6 +195,19 @@ std::string Manifest::kind() const {
   return text;
 }
 
+std::vector<Brought> Manifest::brings() const {
+  std::vector<Brought> list;
+  const auto add = [&](const char* kind, const auto& tables) {
+    for (const auto& table : tables) list.push_back({kind, table.name});
+  };
+  add("backend", backends);
+  add("activation", activations);
+  add("layer", layers);
+  add("loss", losses);
+  add("optimizer", optimizers);
+  return list;
+}
+
 Rejection read_manifest(const soma_plugin& from, Manifest* manifest) {
   soma_plugin table;
   if (Rejection no = copy_table(&from, "its table", &table)) return no;

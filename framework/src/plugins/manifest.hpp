@@ -5,6 +5,7 @@
 
 #include "plugins/rejection.hpp"
 #include "soma/abi.h"
+#include "soma/plugins.hpp"
 
 namespace soma::plugins {
 
@@ -24,6 +25,7 @@ struct Manifest {
 
   /// "backend", "activation", "layer", "loss", "optimizer", or several joined by '+'.
   std::string kind() const;
+  std::vector<Brought> brings() const;
 };
 
 template <>

@@ -1,5 +1,7 @@
 #include "soma/plugins.hpp"
 
+#include "plugins/admission.hpp"
+#include "plugins/fp_environment.hpp"
 #include "plugins/registry.hpp"
 
 namespace soma {
@@ -13,6 +15,25 @@ void add_plugin_path(const std::filesystem::path& folder) {
 std::vector<std::filesystem::path> plugin_search_path() { return Registry::instance().folders(); }
 
 std::vector<PluginRecord> list_plugins() { return Registry::instance().list(); }
+
+PluginRecord load_plugin(const std::filesystem::path& file) {
+  return Registry::instance().load(file);
+}
+
+PluginRecord inspect_plugin(const std::filesystem::path& file) {
+  const plugins::Rejection no = plugins::inspect(file);
+  PluginRecord record;
+  record.path = file;
+  record.name = plugins::plugin_name_from(file);
+  record.status = no ? PluginStatus::rejected : PluginStatus::ready;
+  record.code = no.code;
+  record.reason = no.reason;
+  return record;
+}
+
+std::uint64_t fp_environment_faults() noexcept {
+  return plugins::fp_faults.load(std::memory_order_relaxed);
+}
 
 const soma_activation* find_activation_plugin(std::string_view name) {
   return Registry::instance().table<soma_activation>(name);

@@ -100,7 +100,27 @@ std::vector<fs::path> Registry::folders() const {
   return search_folders(added_);
 }
 
-std::vector<FoundFile> Registry::find() const { return find_files(search_folders(added_)); }
+std::vector<FoundFile> Registry::find() const {
+  std::vector<FoundFile> files;
+  for (const fs::path& file : loaded_) files.push_back({file, {}});
+  for (FoundFile& found : find_files(search_folders(added_))) {
+    const auto before = std::ranges::find_if(
+        loaded_, [&](const fs::path& file) { return file.filename() == found.path.filename(); });
+    if (before != loaded_.end()) {
+      if (*before == found.path) continue;
+      found.shadowed_by = *before;
+    }
+    files.push_back(std::move(found));
+  }
+  return files;
+}
+
+PluginRecord Registry::load(const fs::path& file) {
+  const std::scoped_lock lock(mutex_);
+  const fs::path whole = fs::absolute(file).lexically_normal();
+  if (std::ranges::find(loaded_, whole) == loaded_.end()) loaded_.push_back(whole);
+  return admitted(whole).record;
+}
 
 Rejection Registry::claim_names(const fs::path& file, const Manifest& manifest) {
   if (Rejection no =
@@ -123,6 +143,7 @@ const Registry::Plugin& Registry::admitted(const fs::path& file) {
   plugin.record.name = manifest.name.empty() ? plugin_name_from(file) : manifest.name;
   plugin.record.version = manifest.version;
   plugin.record.kind = manifest.kind();
+  plugin.record.brings = manifest.brings();
   plugin.record.status = no ? PluginStatus::rejected : PluginStatus::ready;
   plugin.record.code = no.code;
   plugin.record.reason = no.reason;
@@ -150,8 +171,9 @@ void Registry::search(std::string_view first, Visit visit) {
   std::vector<FoundFile> files = find();
   std::erase_if(files, [](const FoundFile& f) { return !f.shadowed_by.empty(); });
   const std::string wanted = file_name_for(first);
-  std::ranges::stable_partition(files,
-                                [&](const FoundFile& f) { return f.path.filename() == wanted; });
+  const auto searched = files.begin() + static_cast<std::ptrdiff_t>(loaded_.size());
+  std::stable_partition(searched, files.end(),
+                        [&](const FoundFile& f) { return f.path.filename() == wanted; });
   for (const FoundFile& file : files) {
     if (visit(admitted(file.path))) return;
   }

@@ -23,6 +23,8 @@ class Registry {
   void add_folder(const std::filesystem::path& folder);
   std::vector<std::filesystem::path> folders() const;
   std::vector<PluginRecord> list();
+  /// Admits a file ahead of all that the search finds.
+  PluginRecord load(const std::filesystem::path& file);
 
   /// A backend's table and the file it comes from; both live as long as the process.
   struct BackendSource {
@@ -61,6 +63,7 @@ class Registry {
 
   mutable std::mutex mutex_;
   std::vector<std::filesystem::path> added_;
+  std::vector<std::filesystem::path> loaded_;  // asked for by name, before the search
   std::map<std::filesystem::path, Plugin> plugins_;
   /// Which file brought a name of a kind: "layer squeeze_excite".
   std::map<std::string, std::filesystem::path, std::less<>> owners_;

@@ -25,7 +25,7 @@ class OneDnnBackend final : public sdk::Backend {
   static std::span<const char* const> op_ids() { return common::canonical_op_ids(); }
 
   std::unique_ptr<sdk::Kernel> prepare(const Op& op) override {
-    if (is_float32(op)) {
+    if (is_declared(op) && is_float32(op)) {
       if (KernelPtr kernel = own_kernel_or_null(op)) return kernel;
     }
     return common::make_canonical_kernel(op, openmp());
@@ -38,6 +38,10 @@ class OneDnnBackend final : public sdk::Backend {
   }
 
  private:
+  // Below, what is not one direction of a family is another.
+  static bool is_declared(const Op& op) {
+    return std::ranges::any_of(op_ids(), [&](const char* id) { return op.id == id; });
+  }
   static bool is_float32(const Op& op) {
     const auto f32 = [](const TensorInfo& t) { return t.dtype == DType::f32; };
     return std::ranges::all_of(op.inputs, f32) && std::ranges::all_of(op.outputs, f32);

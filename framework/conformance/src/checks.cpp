@@ -8,6 +8,8 @@
 #include <stdexcept>
 
 #include "family.hpp"
+#include "helping_thread.hpp"
+#include "process_state.hpp"
 #include "slices.hpp"
 #include "soma/conformance/compare.hpp"
 #include "soma/conformance/gradient.hpp"
@@ -91,9 +93,10 @@ std::string too_many_zeros(const std::vector<Expected>& expected) {
 }  // namespace
 
 const char* name_of(Check check) noexcept {
-  constexpr const char* kNames[] = {"bounds", "integers",  "nonfinite", "huge",  "threads",
-                                    "repeat", "alignment", "in_place",  "rows",  "accumulate",
-                                    "steps",  "errors",    "gradient",  "across"};
+  constexpr const char* kNames[] = {"bounds", "integers",  "nonfinite", "huge",   "threads",
+                                    "repeat", "alignment", "in_place",  "rows",   "accumulate",
+                                    "steps",  "errors",    "gradient",  "across", "claims",
+                                    "guards", "pages",     "contexts",  "memory"};
   return kNames[static_cast<int>(check)];
 }
 
@@ -117,6 +120,7 @@ std::vector<Check> checks_for(const Case& c, bool of_oracle) {
     if (of_oracle && c.spread != Spread::wide) list.push_back(Check::gradient);
     if (saves_state(*d)) list.push_back(Check::across);
   }
+  list.insert(list.end(), {Check::claims, Check::guards, Check::pages, Check::contexts});
   return list;
 }
 
@@ -124,9 +128,10 @@ struct Examiner::State {
   /// One fill of the current case, with everything that is computed from it once.
   struct Filled {
     Operands operands;
+    Run first;
+    bool judged = false;
     std::vector<Expected> expected;
     std::vector<Array> reference;  // float32; only for exact kernels
-    Run first;
   };
 
   Backend examined;
@@ -135,6 +140,8 @@ struct Examiner::State {
   const Case* current = nullptr;
   std::optional<Kernel> kernel;
   std::map<Fill, Filled> filled;
+  std::optional<Backend> second;  // context of the same backend, for Check::contexts
+  std::optional<HelpingThread> helper;
 
   bool exact() const { return kernel->info().exactness == Exactness::exact; }
 
@@ -159,10 +166,19 @@ struct Examiner::State {
     if (found != filled.end()) return found->second;
     Filled f;
     f.operands = make_operands(*current, fill, options.seed);
-    f.expected = expect(oracle, current->op, f.operands, fill);
-    if (exact()) f.reference = oracle.reference(current->op, f.operands);
     f.first = run(*kernel, f.operands);
     return filled.emplace(fill, std::move(f)).first->second;
+  }
+
+  /// The same with what the oracle says, which not every check needs.
+  Filled& judged_at(Fill fill) {
+    Filled& f = at(fill);
+    if (!f.judged) {
+      f.expected = expect(oracle, current->op, f.operands, fill);
+      if (exact()) f.reference = oracle.reference(current->op, f.operands);
+      f.judged = true;
+    }
+    return f;
   }
 
   /// A finished run against the limit and, for exact kernels, the reference's bits.
@@ -180,7 +196,7 @@ struct Examiner::State {
 
   /// Exact kernels: the bits of the first run. Bounded ones: the limit again.
   void judge_variant(const RunOptions& how, Finding& finding, const std::string& where) {
-    const Filled& f = at(Fill::random);
+    const Filled& f = exact() ? at(Fill::random) : judged_at(Fill::random);
     const Run got = run(*kernel, f.operands, how);
     if (!got.violations.empty()) finding.note(where + got.violations.front());
     if (exact()) {
@@ -194,7 +210,7 @@ struct Examiner::State {
 
   Finding check_fill(Fill fill) {
     Finding finding;
-    const Filled& f = at(fill);
+    const Filled& f = judged_at(fill);
     if (fill == Fill::random) {
       if (examined.numerics() == Numerics::exact && !exact()) {
         finding.note("claims only the class bounded under exact numerics");
@@ -207,7 +223,7 @@ struct Examiner::State {
 
   Finding check_threads() {
     Finding finding;
-    for (const int threads : {2, 3, 4, 8}) {
+    for (const int threads : options.threads) {
       judge_variant({.threads = threads}, finding, std::to_string(threads) + " threads: ");
     }
     return finding;
@@ -246,9 +262,9 @@ struct Examiner::State {
   Finding check_rows() {
     Finding finding;
     const ItemAxes axes = item_axes(current->op);
-    const Filled& f = at(Fill::random);
     const Kernel alone = examined.prepare(item_op(current->op, axes));
     const bool same = exact() && alone.info().exactness == Exactness::exact;
+    const Filled& f = same ? at(Fill::random) : judged_at(Fill::random);
     const std::int64_t items = axes.items(current->op);
     for (const std::int64_t i : {std::int64_t{0}, items / 2, items - 1}) {
       const Run got = run(alone, item_operands(f.operands, axes, i));
@@ -289,7 +305,7 @@ struct Examiner::State {
 
   Finding check_accumulate() {
     Finding finding;
-    const Filled& f = at(Fill::random);
+    const Filled& f = judged_at(Fill::random);
     Op plain = current->op;
     plain.attributes = {};
     for (const auto& [key, value] : current->op.attributes.entries()) {
@@ -352,6 +368,109 @@ struct Examiner::State {
                      std::to_string(bad.element) + " = " + std::to_string(bad.value) + ": " +
                      fault);
       }
+    }
+    return finding;
+  }
+
+  Finding check_claims() {
+    Finding finding;
+    if (const auto d = differentiation_of(current->op)) {
+      for (const auto& backward : d->backward) {
+        std::string why;
+        if (!examined.supports(backward.op, &why)) {
+          finding.note("takes the forward op for training, but not " + backward.op.str() + ": " +
+                       why);
+        }
+      }
+    }
+    const Kernel again = examined.prepare(current->op);
+    if (again.info().exactness != kernel->info().exactness) {
+      finding.note("claims another class when it prepares the same op again");
+    }
+    if (examined.numerics() == Numerics::exact && !exact()) {
+      finding.note("claims only the class bounded under exact numerics");
+    }
+    Op unknown = current->op;
+    unknown.id = std::string(current->op.family()) + ".sideways";
+    if (examined.supports(unknown)) finding.note("says that it supports " + unknown.id);
+    return finding;
+  }
+
+  Finding check_guards() {
+    Finding finding;
+    const Operands& operands = at(Fill::random).operands;
+    for (const int threads : {1, 3}) {
+      const ProcessState before = ProcessState::read();
+      const Run got = run(*kernel, operands, {.threads = threads});
+      const std::string changed = before.changed_in(ProcessState::read());
+      const std::string where =
+          std::to_string(threads) + (threads == 1 ? " thread: " : " threads: ");
+      if (!got.violations.empty()) finding.note(where + got.violations.front());
+      if (!changed.empty()) finding.note(where + changed);
+    }
+    return finding;
+  }
+
+  Finding check_pages() {
+    Finding finding;
+    const Operands& operands = at(Fill::random).operands;
+    for (const Guard guard : {Guard::page_behind, Guard::page_before}) {
+      for (const int threads : {1, 2}) {
+        const Run got = run(*kernel, operands, {.threads = threads, .guard = guard});
+        if (!got.violations.empty()) finding.note(got.violations.front());
+      }
+    }
+    return finding;
+  }
+
+  /// Runs of `kernel` that have to agree with the first one; the first difference found.
+  std::string runs_differ(const Kernel& one) {
+    const Filled& f = filled.at(Fill::random);
+    for (const int threads : {1, 2}) {
+      const Run got = run(one, f.operands, {.threads = threads});
+      if (!got.violations.empty()) return got.violations.front();
+      if (threads > 1 && !exact()) {
+        const std::string deviated = deviation(got.outputs, f.expected).message;
+        if (!deviated.empty()) return deviated;
+      } else if (const auto difference = first_difference(got.outputs, f.first.outputs)) {
+        return *difference;
+      }
+    }
+    return "";
+  }
+
+  Finding check_contexts() {
+    Finding finding;
+    exact() ? at(Fill::random) : judged_at(Fill::random);
+    if (!second) second = soma::backend(examined.name(), {.numerics = examined.numerics()});
+    if (!helper) helper.emplace();
+    const auto at_once = [&](const Kernel& mine, const Kernel& theirs, const std::string& where) {
+      std::string here, there;
+      helper->start([&] { there = runs_differ(theirs); });
+      try {
+        here = runs_differ(mine);
+      } catch (...) {
+        helper->finish();
+        throw;
+      }
+      helper->finish();
+      if (!here.empty()) finding.note(where + here);
+      if (!there.empty()) finding.note(where + there);
+    };
+    at_once(*kernel, second->prepare(current->op), "two contexts at once: ");
+    at_once(*kernel, *kernel, "one kernel on two threads at once: ");
+    return finding;
+  }
+
+  Finding check_memory() {
+    Finding finding;
+    const Operands& operands = at(Fill::random).operands;
+    if (const std::size_t kept = kept_by_every([&] { run(*kernel, operands); })) {
+      finding.note("keeps " + std::to_string(kept) + " bytes of every execution");
+    }
+    if (const std::size_t kept = kept_by_every([&] { examined.prepare(current->op); })) {
+      finding.note("keeps " + std::to_string(kept) +
+                   " bytes of every kernel that was prepared and released");
     }
     return finding;
   }
@@ -440,6 +559,16 @@ struct Examiner::State {
         return check_gradients();
       case Check::across:
         return check_across();
+      case Check::claims:
+        return check_claims();
+      case Check::guards:
+        return check_guards();
+      case Check::pages:
+        return check_pages();
+      case Check::contexts:
+        return check_contexts();
+      case Check::memory:
+        return check_memory();
     }
     return {"unknown check", 0};
   }
@@ -450,11 +579,18 @@ Examiner::Examiner(Backend examined, Backend reference, Options options)
                        .oracle = Oracle(std::move(reference)),
                        .options = std::move(options),
                        .kernel = {},
-                       .filled = {}}) {}
+                       .filled = {},
+                       .second = {},
+                       .helper = {}}) {}
 
 Examiner::~Examiner() = default;
 
 const Backend& Examiner::backend() const { return state_->examined; }
+
+std::string Examiner::refusal(const Case& c) const {
+  std::string why;
+  return state_->examined.supports(c.op, &why) ? "" : why;
+}
 
 Result Examiner::examine(const Case& c, Check check) {
   Result result{.op = c.op.id, .case_id = c.id(), .check = check, .message = {}};

@@ -6,6 +6,9 @@
 #include <cstring>
 #include <memory>
 
+#include "guarded_pages.hpp"
+#include "soma/plugins.hpp"
+
 namespace soma::conformance {
 namespace {
 
@@ -17,11 +20,19 @@ constexpr std::uint64_t kPoison64 = 0x7FF8DEADDEADDEAD;
 
 std::byte pattern(std::size_t i) { return static_cast<std::byte>(0xA5 ^ (i * 37 & 0xFF)); }
 
-/// Bytes between two guards, aligned to 64 plus `offset`.
+/// Bytes between two guards: patterned ones, then aligned to 64 plus `offset`; or pages, then
+/// aligned to `least` at least.
 class GuardedBytes {
  public:
-  GuardedBytes(std::size_t size, std::size_t offset)
-      : raw_(size + 2 * kGuard + 2 * kAlignment), size_(size) {
+  GuardedBytes(std::size_t size, std::size_t offset, std::size_t least, Guard guard)
+      : size_(size), words_(guard == Guard::words) {
+    if (!words_) {
+      pages_ = std::make_unique<GuardedPages>(size);
+      const std::size_t room = (size + least - 1) / least * least;
+      data_ = guard == Guard::page_before ? pages_->begin() : pages_->end() - room;
+      return;
+    }
+    raw_.resize(size + 2 * kGuard + 2 * kAlignment);
     void* start = raw_.data() + kGuard;
     std::size_t room = raw_.size() - kGuard;
     data_ = static_cast<std::byte*>(std::align(kAlignment, 1, start, room)) + offset;
@@ -34,6 +45,7 @@ class GuardedBytes {
 
   /// "" or how far outside the first damaged guard byte lies.
   std::string damage() const {
+    if (!words_) return "";
     for (std::size_t i = 0; i < kGuard; ++i) {
       if (data_[size_ + i] != pattern(i)) {
         return "wrote " + std::to_string(i + 1) + " bytes behind";
@@ -47,7 +59,9 @@ class GuardedBytes {
 
  private:
   std::vector<std::byte> raw_;
+  std::unique_ptr<GuardedPages> pages_;
   std::size_t size_;
+  bool words_;
   std::byte* data_;
 };
 
@@ -81,11 +95,11 @@ class Buffers {
       : op_(kernel.op()),
         operands_(operands),
         options_(options),
-        workspace_(kernel.info().workspace_bytes, 0),
-        pack_(kernel.info().pack_bytes, 0),
+        workspace_(kernel.info().workspace_bytes, 0, kAlignment, options.guard),
+        pack_(kernel.info().pack_bytes, 0, kAlignment, options.guard),
         shares_(op_.outputs.size(), -1) {
     for (const Array& input : operands.inputs) {
-      GuardedBytes& bytes = inputs_.emplace_back(input.bytes.size(), offset(input.info));
+      GuardedBytes& bytes = add(inputs_, input.info, input.bytes.size());
       std::ranges::copy(input.bytes, bytes.data());
     }
     for (const auto& [output, input] : options.in_place) {
@@ -94,7 +108,7 @@ class Buffers {
     const bool accumulate = op_.attributes.flag("accumulate");
     for (std::size_t i = 0; i < op_.outputs.size(); ++i) {
       const TensorInfo& info = op_.outputs[i];
-      GuardedBytes& bytes = outputs_.emplace_back(Array(info).bytes.size(), offset(info));
+      GuardedBytes& bytes = add(outputs_, info, Array(info).bytes.size());
       if (accumulate) {
         std::ranges::copy(operands.old_outputs.at(i).bytes, bytes.data());
       } else {
@@ -163,8 +177,9 @@ class Buffers {
   }
 
  private:
-  std::size_t offset(const TensorInfo& info) const {
-    return options_.offset ? size_bytes(info.dtype) : 0;
+  GuardedBytes& add(std::vector<GuardedBytes>& list, const TensorInfo& info, std::size_t size) {
+    const std::size_t element = size_bytes(info.dtype);
+    return list.emplace_back(size, options_.offset ? element : 0, element, options_.guard);
   }
   const GuardedBytes& target(std::size_t output) const {
     return shares_[output] < 0 ? outputs_[output]
@@ -189,10 +204,11 @@ class Buffers {
 Run run(const Kernel& kernel, const Operands& operands, const RunOptions& options) {
   Buffers buffers(kernel, operands, options);
   const unsigned before = _mm_getcsr() & kControlBits;
+  const std::uint64_t faults = fp_environment_faults();
   buffers.execute(kernel);
   const unsigned after = _mm_getcsr() & kControlBits;
   Run result{buffers.outputs(), buffers.violations()};
-  if (after != before) {
+  if (after != before || fp_environment_faults() != faults) {
     _mm_setcsr(before);
     result.violations.push_back("left another floating-point environment behind");
   }

@@ -28,7 +28,12 @@ enum class Check {
   steps,       ///< twenty steps of an optimizer in a row, each from the state before it
   errors,      ///< a target outside its classes is refused before anything is written
   gradient,    ///< reference only, float64: the backward ops against central differences
-  across       ///< forward on one backend, backward on another, both ways
+  across,      ///< forward on one backend, backward on another, both ways
+  claims,    ///< supports, prepare and the list of ids agree; so do a forward and its backward ops
+  guards,    ///< memory around the buffers, inputs, every output element, settings of the process
+  pages,     ///< nothing is read beyond a buffer either: unreadable pages on both sides
+  contexts,  ///< two contexts at once, and one kernel on two threads at once: the same bits
+  memory     ///< preparing and executing again and again keeps no memory
 };
 const char* name_of(Check check) noexcept;
 
@@ -48,7 +53,8 @@ struct CaseCheck {
 };
 void PrintTo(const CaseCheck& value, std::ostream* out);
 
-/// The checks that apply to a case. Those of the oracle itself (gradient) are included on request.
+/// The checks that apply to a case. Those of the oracle itself (gradient) are included on request;
+/// memory, which is slow, is not.
 std::vector<Check> checks_for(const Case& c, bool of_oracle);
 
 /// Runs checks of one backend. Work shared by the checks of a case (operands, the oracle's answer,
@@ -59,12 +65,17 @@ class Examiner {
     std::uint64_t seed = 1;
     /// Partners of Check::across besides the reference.
     std::vector<Backend> partners;
+    /// Of Check::threads.
+    std::vector<int> threads = {2, 3, 4, 8};
   };
   Examiner(Backend examined, Backend reference, Options options);
   ~Examiner();
 
   /// Never throws for what the backend does: exceptions, also "unsupported", become failures.
   Result examine(const Case& c, Check check);
+
+  /// Empty if the backend takes the op of a case; else why not, as it says itself.
+  std::string refusal(const Case& c) const;
 
   const Backend& backend() const;
 

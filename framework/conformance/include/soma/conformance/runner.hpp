@@ -10,6 +10,13 @@
 
 namespace soma::conformance {
 
+/// What surrounds the buffers of a run.
+enum class Guard {
+  words,        ///< 1024 patterned bytes on both sides, looked at after the run
+  page_behind,  ///< an unreadable page right behind the last byte: reading there ends the process
+  page_before   ///< an unreadable page right before the first byte
+};
+
 /// How a kernel is run.
 struct RunOptions {
   int threads = 1;
@@ -18,6 +25,7 @@ struct RunOptions {
   /// {output, input} pairs that share one buffer.
   std::vector<std::pair<int, int>> in_place = {};
   std::uint8_t scratch = 0xFF;  ///< every byte of the workspace before the run
+  Guard guard = Guard::words;
 };
 
 /// What a run left behind.
@@ -29,7 +37,7 @@ struct Run {
 };
 
 /// Runs `kernel` once on copies of the operands. Every buffer (inputs, outputs, workspace, pack)
-/// lies between two guards of 1024 patterned bytes; outputs that are not accumulated into start as
+/// lies between two guards; outputs that are not accumulated into start as
 /// a NaN that no operand holds; kernels that pack are packed first. Throws what the kernel throws.
 Run run(const Kernel& kernel, const Operands& operands, const RunOptions& options = {});
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building Soma needs from the distribution's packages; says nothing when all is there.
+# install-packages.sh [PACKAGE...]: installs what building Soma needs from the distribution's packages, and those named besides;
+# says nothing when all is there.
 set -euo pipefail
 
 packages=(
@@ -9,6 +10,7 @@ packages=(
   nlohmann-json3-dev zlib1g-dev libssl-dev    # model files, compressed data, SHA-256
   libpng-dev libcurl4-openssl-dev             # images as data; soma data fetch
   libgtest-dev libonnx-dev libprotobuf-dev    # tests
+  "$@"
 )
 
 missing=()

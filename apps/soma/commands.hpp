@@ -26,4 +26,5 @@ int run_plugins(Arguments args);
 int run_new_plugin(Arguments args);
 int run_bench(Arguments args);
 int run_profile(Arguments args);
+int run_certify(Arguments args);
 int run_quickstart(Arguments args);

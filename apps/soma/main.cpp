@@ -30,6 +30,7 @@ constexpr std::array kCommands = {
     Command{"new-plugin", run_new_plugin, "write a folder with a plugin of your own to start from"},
     Command{"bench", run_bench, "time ops and models on the backends and against their peers"},
     Command{"profile", run_profile, "where the time of a step goes, kernel by kernel"},
+    Command{"certify", run_certify, "examine a backend or a plugin file, level by level"},
     Command{"quickstart", run_quickstart,
             "train one network on every backend and compare the bits"},
 };

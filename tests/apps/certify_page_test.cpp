@@ -1,0 +1,128 @@
+// The files that soma certify writes: the page in a real browser, XML for build servers, and a
+// signature.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "command.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+int run(const std::string& command) {
+  const int status = std::system(command.c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool have(const std::string& program) {
+  return run("command -v " + program + " >/dev/null 2>&1") == 0;
+}
+
+/// A certificate with cells that passed, failed and were declined, in all its forms.
+class CertificateFiles : public testing::Test {
+ protected:
+  CertificateFiles() {
+    setenv("SOMA_TEST_FAULT", "wrong_gradient", 1);
+    const Outcome outcome = soma_command(
+        {"certify", FAULTY_BACKEND, "--numerics", "exact", "--html", "page.html", "--junit",
+         "junit.xml", "--certificate", "certificate.json", "--level", "C0,C1,C2,C4,C6"},
+        folder_.path());
+    unsetenv("SOMA_TEST_FAULT");
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+    certificate_ = json::parse(read_text(folder_ / "certificate.json"), nullptr, false);
+  }
+
+  TemporaryFolder folder_;
+  json certificate_;
+};
+
+// Opens every cell and compares what the dialog shows with the data; the title tells.
+constexpr const char* kVisitor = R"(<script>
+let wrong='',opened=0;
+window.onerror=message=>{wrong+=message+' '};
+const cells=document.querySelectorAll('.cell');
+cells.forEach(cell=>{
+  cell.focus();
+  if(document.activeElement!==cell)wrong+='no focus ';
+  cell.click();
+  const shown=dialog.querySelectorAll('.cases>li').length,expected=data.cells[Number(cell.dataset.cell)];
+  const commands=[...dialog.querySelectorAll('details pre')];
+  if(!dialog.open)wrong+='closed ';
+  if(shown!==expected.cases.length)wrong+='cases '+shown+' of '+expected.cases.length+' ';
+  if(commands.some(c=>!c.textContent.startsWith('soma certify ')))wrong+='command ';
+  if(cell.classList.contains('fail')&&!dialog.querySelector('.cases pre').textContent.includes('element 41'))wrong+='reason ';
+  dialog.querySelector('.close').click();
+  if(dialog.open)wrong+='stays ';
+  ++opened});
+const filter=document.getElementById('filter');
+filter.value='add/';filter.dispatchEvent(new Event('input'));
+const left=[...document.querySelectorAll('tbody tr')].filter(r=>!r.hidden).length;
+document.title='opened '+opened+' filtered '+left+' wrong: '+wrong+'.';
+</script>)";
+
+TEST_F(CertificateFiles, EveryCellOfThePageOpensItsCasesInABrowser) {
+  if (!have("chromium")) {
+    GTEST_SKIP() << "chromium is not installed: the page was not opened in a browser";
+  }
+  std::string page = read_text(folder_ / "page.html");
+  EXPECT_EQ(page.find("http"), std::string::npos) << "needs nothing from elsewhere";
+  page.insert(page.find("</body>"), kVisitor);
+  write_text(folder_.path() / "visited.html", page);
+  const std::string command =
+      "chromium --headless --no-sandbox --disable-gpu --enable-logging=stderr --user-data-dir='" +
+      (folder_ / "browser") + "' --dump-dom 'file://" + (folder_ / "visited.html") + "' >'" +
+      (folder_ / "dom") + "' 2>'" + (folder_ / "log") + "'";
+  ASSERT_EQ(run("timeout 100 " + command), 0) << read_text(folder_ / "log");
+  const std::string dom = read_text(folder_ / "dom");
+  const std::string title = "<title>opened " + std::to_string(certificate_["results"].size()) +
+                            " filtered 1 wrong: .</title>";
+  const std::size_t found = dom.find("<title>");
+  EXPECT_NE(dom.find(title), std::string::npos) << dom.substr(found, dom.find("</title>") - found);
+  EXPECT_EQ(read_text(folder_ / "log").find("CONSOLE"), std::string::npos)
+      << read_text(folder_ / "log");
+}
+
+TEST_F(CertificateFiles, XmlCountsWhatTheCertificateCounts) {
+  const std::string xml = read_text(folder_ / "junit.xml");
+  const auto count = [&](const std::string& part) {
+    std::size_t times = 0;
+    for (std::size_t at = xml.find(part); at != std::string::npos; at = xml.find(part, at + 1)) {
+      ++times;
+    }
+    return times;
+  };
+  std::size_t cases = 0, failures = 0;
+  for (const json& cell : certificate_["results"]) {
+    cases += cell["cases"].get<std::size_t>();
+    failures += cell["failures"].size();
+  }
+  EXPECT_EQ(count("<testcase "), cases);
+  EXPECT_EQ(count("<failure "), failures);
+  EXPECT_GT(failures, 0u);
+  EXPECT_EQ(count("</testsuite>"), certificate_["results"].size());
+}
+
+TEST_F(CertificateFiles, ASignatureHoldsForTheCertificateAndNothingElse) {
+  if (!have("ssh-keygen")) GTEST_SKIP() << "ssh-keygen is not installed: nothing was signed";
+  const std::string key = folder_ / "key";
+  ASSERT_EQ(run("ssh-keygen -q -t ed25519 -N '' -f '" + key + "'"), 0);
+  const Outcome outcome = soma_command(
+      {"certify", "reference", "--level", "C0", "--certificate", "signed.json", "--sign", key},
+      folder_.path());
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  write_text(folder_.path() / "allowed", "someone " + read_text(key + ".pub"));
+  const std::string verify = "ssh-keygen -Y verify -f '" + (folder_ / "allowed") +
+                             "' -I someone -n soma-certificate -s '" +
+                             (folder_ / "signed.json.sig") + "' >/dev/null 2>&1 <'";
+  EXPECT_EQ(run(verify + (folder_ / "signed.json") + "'"), 0);
+  EXPECT_NE(run(verify + (folder_ / "certificate.json") + "'"), 0);
+}
+
+TEST(CertificateUsage, ASignatureNeedsACertificateAndAKey) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(soma_command({"certify", "reference", "--sign", "key"}, folder.path()).exit_code, 2);
+}
+
+}  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "../common/kernels.hpp"
@@ -16,13 +17,14 @@
 namespace soma::onednn {
 namespace {
 
+constexpr std::int64_t kLanes = 16;  // of an AVX-512 vector
+
 // What the pack tells about the weights it was made from.
 struct alignas(64) WeightFacts {
   float reach;  // largest sum of |weight| over the taps of one filter; Inf if not finite
 };
 
 float reach_of(const float* weight, std::int64_t channels, std::int64_t taps) {
-  constexpr std::int64_t kLanes = 16;
   float most = 0;
   for (std::int64_t k = 0; k < channels; ++k, weight += taps) {
     float lanes[kLanes] = {};
@@ -67,7 +69,11 @@ class Conv2dKernel final : public sdk::Kernel {
     info_.exactness = sdk::Exactness::bounded;
     info_.implementation = plan->primitive->implementation();
     info_.packed_inputs = 1u << 1;
-    info_.workspace_bytes = std::max(plan->scratchpad_bytes(), canonical_->info().workspace_bytes);
+    reads_behind_ = backward_ && op.out(0)[3] / conv_.groups % kLanes != 0;
+    scratchpad_room_ = (plan->scratchpad_bytes() + 63) / 64 * 64;
+    spill_bytes_ = static_cast<std::size_t>(op.out(0).elements()) * sizeof(float);
+    const std::size_t spill = reads_behind_ ? spill_bytes_ + kLanes * sizeof(float) : 0;
+    info_.workspace_bytes = std::max(scratchpad_room_ + spill, canonical_->info().workspace_bytes);
     facts_offset_ = std::max((weight_.get_size() + 63) / 64 * 64,
                              (canonical_->info().pack_bytes + 63) / 64 * 64);
     info_.pack_bytes = facts_offset_ + sizeof(WeightFacts);
@@ -100,11 +106,14 @@ class Conv2dKernel final : public sdk::Kernel {
     const Primitive& primitive = fused ? *team.plan->with_relu : *team.plan->primitive;
     const auto* in = exec.input<float>(0);
     auto* out = exec.output<float>(0);
-    void* scratch =
-        workspace(exec.workspace(), info_.workspace_bytes, primitive.scratchpad_bytes());
+    void* scratch = workspace(exec.workspace(), scratchpad_room_, primitive.scratchpad_bytes());
     if (conv_.epilogue.bias) {
       primitive.execute({in, exec.pack(), exec.input<float>(conv_.epilogue.bias_input()), out},
                         scratch);
+    } else if (reads_behind_) {
+      std::byte* spill = exec.workspace<std::byte>() + scratchpad_room_;
+      primitive.execute({in, exec.pack(), spill}, scratch);
+      std::memcpy(out, spill, spill_bytes_);
     } else {
       primitive.execute({in, exec.pack(), out}, scratch);
     }
@@ -218,6 +227,11 @@ class Conv2dKernel final : public sdk::Kernel {
   std::int64_t weight_count_;
   bool fuse_relu_ = false;
   std::size_t facts_offset_ = 0;
+  // Backward-data that goes over the output channels in blocks reads its own sums back in whole
+  // vectors of 16 channels, past the end of the last pixel if that has fewer (oneDNN 2.6,
+  // jit:avx512_core): it writes into the workspace, which has room behind.
+  bool reads_behind_ = false;
+  std::size_t scratchpad_room_ = 0, spill_bytes_ = 0;
   KernelPtr canonical_;
 };
 

@@ -66,6 +66,10 @@ struct SOMA_API Graph {
   std::vector<Node> nodes;
   std::vector<ParameterInfo> parameters;
   std::vector<std::string> layers;
+  /// Of each of the model's layers, which are the first of `layers`: the value it gives, and that
+  /// value's gradient or -1. The gradients are set by append_backward.
+  std::vector<int> layer_outputs, output_gradients;
+  std::vector<int> gradients;  ///< per parameter, of the loss alone; -1 where it has none
 
   std::vector<int> inputs, outputs;  ///< values, in the model's order
   std::vector<LossInfo> losses;      ///< set by append_loss

@@ -5,6 +5,7 @@
 
 #include "soma/backend.hpp"
 #include "soma/model.hpp"
+#include "soma/observer.hpp"
 #include "soma/profile.hpp"
 
 namespace soma {
@@ -40,6 +41,14 @@ class SOMA_API Predictor {
   /// A run as above, and when each of its kernels ran.
   StepTimes timed_run(std::span<const TensorView> inputs,
                       std::span<const std::span<float>> outputs) const;
+  /// A run as above, shown kernel by kernel to `observer`.
+  void observed_run(std::span<const TensorView> inputs, std::span<const std::span<float>> outputs,
+                    StepObserver& observer) const;
+  /// Calls `hook` whenever a run has computed the output of that layer, in the order they were
+  /// added, on the thread of that run; see Hook. Not while a run goes on. The batch is that of the
+  /// program that runs, a power of two or max_batch: rows beyond those given hold what an earlier
+  /// run left. Throws StateError that lists the layers if there is none of that name.
+  void on_forward(const std::string& layer, Hook hook);
   /// Bytes of the memory plan (activations, workspaces, packs) of the largest batch, for one
   /// caller.
   std::size_t planned_bytes() const noexcept;

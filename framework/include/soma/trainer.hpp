@@ -11,6 +11,7 @@
 #include "soma/backend.hpp"
 #include "soma/dataset.hpp"
 #include "soma/model.hpp"
+#include "soma/observer.hpp"
 #include "soma/optimizer.hpp"
 #include "soma/profile.hpp"
 #include "soma/schedule.hpp"
@@ -57,7 +58,7 @@ struct FitOptions {
   std::int64_t steps = 0;  ///< if > 0: stop after this many updates, whatever `epochs` says
   std::int64_t batch = 32;
   const Dataset* validation = nullptr;
-  Augmentation augmentation = {};  ///< of the first input, in training alone
+  Augmentation augmentation = {};                     ///< of the first input, in training alone
   std::function<void(const Progress&)> on_step = {};  ///< after every update
   std::function<void(const Progress&, const Evaluation*)> on_epoch =
       {};  ///< after every epoch; Evaluation if validating
@@ -93,6 +94,18 @@ class SOMA_API Trainer {
 
   /// An update as by step(), and when each of its kernels ran.
   StepTimes timed_step(std::span<const TensorView> inputs, std::span<const TensorView> targets);
+
+  /// Calls `hook` whenever a step or an evaluation has computed the output of that layer, or a step
+  /// the gradient with respect to it; in the order they were added. See Hook. A layer that only
+  /// gives its input another shape, or passes it on, shares one tensor with what comes before it.
+  /// Throws StateError that lists the layers if there is none of that name; so does the next step
+  /// if the gradient is not computed, since no parameter before it is trained.
+  void on_forward(const std::string& layer, Hook hook);
+  void on_backward(const std::string& layer, Hook hook);
+  void remove_hooks();
+  /// Shows every kernel of the training steps from here on, after any hooks; null for none.
+  /// `observer` must live until then. Costs nothing while there is none.
+  void observe(StepObserver* observer) noexcept;
 
   const Progress& progress() const noexcept;
   int threads() const noexcept;

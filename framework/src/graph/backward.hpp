@@ -14,8 +14,8 @@ namespace soma {
 class Backward {
  public:
   explicit Backward(Graph& graph);
-  /// Per parameter, the value of its gradient; -1 where no loss depends on it.
-  std::vector<int> run();
+  /// See append_backward.
+  void run(std::span<const int> apart);
 
   // What the rules use.
   Value at(int id) const { return {id, graph_.shape(id)}; }
@@ -41,7 +41,7 @@ class Backward {
 
  private:
   void grow() { gradient_.resize(graph_.values.size(), -1); }
-  void differentiate(const Graph::Node& node);
+  void set_apart(const Graph::Node& node, std::span<const int> layers);
 
   Graph& graph_;
   GraphBuilder builder_;

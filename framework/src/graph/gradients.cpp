@@ -6,6 +6,7 @@
 
 #include "graph/backward.hpp"
 #include "soma/error.hpp"
+#include "soma/sdk/ops/arithmetic.hpp"
 #include "soma/sdk/ops/pointwise.hpp"
 
 namespace soma {
@@ -33,7 +34,21 @@ Backward::Backward(Graph& graph)
   builder_.set_phase(Graph::Phase::backward);
 }
 
-std::vector<int> Backward::run() {
+/// Gives the gradients of those of the node's outputs that the layers give a tensor of their own.
+void Backward::set_apart(const Graph::Node& node, std::span<const int> layers) {
+  for (const int output : node.outputs) {
+    const int gradient = gradient_[static_cast<std::size_t>(output)];
+    const bool given = std::ranges::any_of(layers, [&](int layer) {
+      return graph_.layer_outputs[static_cast<std::size_t>(layer)] == output;
+    });
+    if (!given || gradient < 0) continue;
+    const Value copy =
+        emit(ops::Scale{}.forward(graph_.shape(output), Purpose::train), {at(gradient)}, node);
+    gradient_[static_cast<std::size_t>(output)] = copy.id;
+  }
+}
+
+void Backward::run(std::span<const int> apart) {
   for (const Graph::LossInfo& loss : graph_.losses) {
     const Value weight = builder_.leaf(Graph::Source::constant, {DType::f32, {1}}, -1, 0,
                                        static_cast<float>(loss.weight));
@@ -46,13 +61,19 @@ std::vector<int> Backward::run() {
     const auto has_gradient = [&](int output) {
       return gradient_[static_cast<std::size_t>(output)] >= 0;
     };
-    if (std::ranges::any_of(node.outputs, has_gradient)) rule_of(node.op).apply(*this, node);
+    if (!std::ranges::any_of(node.outputs, has_gradient)) continue;
+    if (!apart.empty()) set_apart(node, apart);
+    rule_of(node.op).apply(*this, node);
   }
-  std::vector<int> parameters;
-  for (const auto& p : graph_.parameters) {
-    parameters.push_back(gradient_[static_cast<std::size_t>(p.value)]);
+  const auto gradient_of = [&](int value) {
+    return value < 0 ? -1 : gradient_[static_cast<std::size_t>(value)];
+  };
+  graph_.gradients.clear();
+  for (const auto& p : graph_.parameters) graph_.gradients.push_back(gradient_of(p.value));
+  graph_.output_gradients.clear();
+  for (const int output : graph_.layer_outputs) {
+    graph_.output_gradients.push_back(gradient_of(output));
   }
-  return parameters;
 }
 
 Value Backward::grad(const Graph::Node& node, std::size_t i) {
@@ -92,6 +113,6 @@ void Backward::give(int id, const Value& g, const Graph::Node& of) {
   gradient_[static_cast<std::size_t>(id)] = sum.id;
 }
 
-std::vector<int> append_backward(Graph& graph) { return Backward(graph).run(); }
+void append_backward(Graph& graph, std::span<const int> apart) { Backward(graph).run(apart); }
 
 }  // namespace soma

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "soma/graph.hpp"
 #include "soma/model.hpp"
@@ -17,19 +18,19 @@ namespace soma {
 void append_loss(Graph& graph, const Loss& loss, Purpose purpose, int output = 0,
                  double weight = 1);
 
-/// Appends the backward of everything that graph.losses depend on. Returns, per parameter, the
-/// value of its gradient; -1 where no loss depends on it.
-std::vector<int> append_backward(Graph& graph);
+/// Appends the backward of everything that graph.losses depend on, and fills in graph.gradients and
+/// graph.output_gradients. An op that passes a gradient on as it is makes two values share one
+/// tensor; those that the layers of the numbers `apart` give get one of their own.
+void append_backward(Graph& graph, std::span<const int> apart = {});
 
 /// How many tensors of state the optimizer keeps per parameter, and what they are called in
 /// checkpoints.
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer);
 
-/// Appends what happens to each parameter that has a gradient: penalties, clipping by value, by the
-/// norm of all, the optimizer's op, max_norm (see Regularization). The ops of the optimizer share
-/// one value of source `scalars`.
-void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization,
-                   const std::vector<int>& gradients);
+/// Appends what happens to each parameter that has one of graph.gradients: penalties, clipping by
+/// value, by the norm of all, the optimizer's op, max_norm (see Regularization). The ops of the
+/// optimizer share one value of source `scalars`.
+void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization);
 
 /// Computes the scalars that the optimizer's op takes at each step.
 class UpdateScalars {

@@ -238,11 +238,10 @@ void UpdateScalars::write(std::int64_t step, double rate, float* to) {
   }
 }
 
-void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization,
-                   const std::vector<int>& gradients) {
+void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization) {
   GraphBuilder builder(graph, Purpose::train);
   builder.set_phase(Graph::Phase::update);
-  Gradients final(graph, builder, gradients);
+  Gradients final(graph, builder, graph.gradients);
   final.add_penalties(regularization.l1, regularization.l2);
   final.clip_values(regularization.clip_value);
   final.clip_norm(regularization.clip_norm);
@@ -252,7 +251,7 @@ void append_update(Graph& graph, const Optimizer& optimizer, const Regularizatio
   const std::size_t slots = optimizer_slots(optimizer).size();
   const std::string plugin = is_builtin_optimizer(optimizer.type) ? "" : optimizer.type;
   for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
-    if (gradients[p] < 0) continue;
+    if (final[p] < 0) continue;
     const Shape shape = graph.parameters[p].shape;
     const Value weight{graph.parameters[p].value, shape};
     std::vector<Value> inputs = {weight, {final[p], shape}, scalars};

@@ -59,6 +59,8 @@ std::vector<Value> build_layers(const Model::State& state, GraphBuilder& builder
   for (const auto& entry : state.layers) {
     outputs.push_back(
         build_layer(builder, entry, state.name, inputs_of(state, entry, builder.graph(), outputs)));
+    builder.graph().layer_outputs.resize(builder.graph().layers.size(), -1);
+    builder.graph().layer_outputs.back() = outputs.back().id;
   }
   return outputs;
 }

@@ -37,6 +37,11 @@ int in_place_input(const Op& op) {
 Program::Program(Graph graph, Backend backend, Storage storage)
     : graph_(std::move(graph)), backend_(std::move(backend)), storage_(storage) {
   prepare_kernels();
+  const auto in_update = [&](const Step& step) {
+    return graph_.nodes[static_cast<std::size_t>(step.node)].phase == Graph::Phase::update;
+  };
+  update_begin_ =
+      static_cast<std::size_t>(std::ranges::find_if(steps_, in_update) - steps_.begin());
   place();
 }
 
@@ -262,15 +267,27 @@ void Program::run_step(const Step& step, const Instance& instance, int threads) 
   step.kernel.execute(b, threads);
 }
 
-void Program::run(Instance& instance, int threads, Timeline* timeline) const {
-  if (timeline == nullptr) {
-    for (const Step& step : steps_) run_step(step, instance, threads);
+void Program::run(Instance& instance, int threads, Timeline* timeline, Observer* observer,
+                  Part part) const {
+  const std::size_t first = part == Part::update ? update_begin_ : 0;
+  const std::size_t last = part == Part::gradients ? update_begin_ : steps_.size();
+  const auto steps = std::span(steps_).subspan(first, last - first);
+  if (timeline == nullptr && observer == nullptr) {
+    for (const Step& step : steps) run_step(step, instance, threads);
     return;
   }
-  for (const Step& step : steps_) {
+  for (const Step& step : steps) {
+    if (observer != nullptr) {
+      observer->before(step.node, instance.inputs_.data() + step.first_input);
+    }
     const auto begin = Timeline::Clock::now();
     run_step(step, instance, threads);
-    timeline->ran(graph_.nodes[static_cast<std::size_t>(step.node)], begin);
+    if (timeline != nullptr) {
+      timeline->ran(graph_.nodes[static_cast<std::size_t>(step.node)], begin);
+    }
+    if (observer != nullptr) {
+      observer->after(step.node, instance.outputs_.data() + step.first_output);
+    }
   }
 }
 

@@ -83,11 +83,32 @@ class Program {
     ~Timeline() = default;
   };
 
+  /// Meets each kernel of a run: in between, nothing else happens. `node` is its number in the
+  /// graph; operands come in its order. What is written to the outputs is what later kernels see.
+  class Observer {
+   public:
+    virtual void before(int node, const void* const* inputs) {
+      static_cast<void>(node), static_cast<void>(inputs);
+    }
+    virtual void after(int node, void* const* outputs) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  /// The steps before the optimizer's, from the inputs to the gradients, or those of the update.
+  enum class Part { all, gradients, update };
+
   /// Repacks the weights whose version changed since the last call. Not while an instance runs.
   void refresh_packs(int threads, Timeline* timeline = nullptr);
-  /// Runs all steps. The inputs, targets and scalars of `instance` are filled in by the caller
-  /// before, each time.
-  void run(Instance& instance, int threads, Timeline* timeline = nullptr) const;
+  /// Runs the steps of that part. The inputs, targets and scalars of `instance` are filled in by
+  /// the caller before, each time.
+  void run(Instance& instance, int threads, Timeline* timeline = nullptr,
+           Observer* observer = nullptr, Part part = Part::all) const;
+
+  /// Where a value is in the memory of an instance (or of the model and the optimizer); null if no
+  /// kernel uses it. It holds what the value's kernel wrote until another value takes its place.
+  std::byte* address(const Instance& instance, int value) const;
 
   const Graph& graph() const noexcept { return graph_; }
   /// Bytes of one instance, workspace included, and of the packs.
@@ -116,7 +137,6 @@ class Program {
 
   void prepare_kernels();
   void place();
-  std::byte* address(const Instance& instance, int value) const;
   void run_step(const Step& step, const Instance& instance, int threads) const;
   Kernel::Buffers buffers(const Step& step, const Instance& instance) const;
 
@@ -124,7 +144,8 @@ class Program {
   Backend backend_;
   Storage storage_;
   std::vector<Step> steps_;
-  std::vector<int> place_of_;  // per value: its block in blocks_, or -1
+  std::size_t update_begin_ = 0;  // the first step of the update
+  std::vector<int> place_of_;     // per value: its block in blocks_, or -1
   std::vector<Lifetime> blocks_;
   std::size_t arena_bytes_ = 0, workspace_offset_ = 0;
   std::size_t input_count_ = 0, output_count_ = 0;

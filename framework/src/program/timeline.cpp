@@ -13,7 +13,9 @@ double microseconds(Clock::duration d) {
   return std::chrono::duration<double, std::micro>(d).count();
 }
 
-KernelTime::Phase phase_of(const Graph::Node& node) {
+}  // namespace
+
+KernelTime::Phase phase_of(const Graph::Node& node) noexcept {
   switch (node.phase) {
     case Graph::Phase::forward:
       return KernelTime::Phase::forward;
@@ -24,8 +26,6 @@ KernelTime::Phase phase_of(const Graph::Node& node) {
   }
   return KernelTime::Phase::update;
 }
-
-}  // namespace
 
 const char* name_of(KernelTime::Phase phase) noexcept {
   constexpr const char* kNames[] = {"forward", "backward", "update"};

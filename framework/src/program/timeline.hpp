@@ -5,6 +5,8 @@
 
 namespace soma {
 
+KernelTime::Phase phase_of(const Graph::Node& node) noexcept;
+
 /// Collects the times of one step of a program.
 class StepTimeline final : public Program::Timeline {
  public:

@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "model/state.hpp"
+#include "program/hooks.hpp"
+#include "program/observation.hpp"
 #include "program/program.hpp"
 #include "program/timeline.hpp"
 #include "soma/sdk/ops/softmax.hpp"
@@ -21,11 +23,15 @@ struct Predictor::State {
     std::int64_t batch;
     std::unique_ptr<Program> program;
     std::vector<Program::Instance> instances;  // one per place
+    std::unique_ptr<HookCalls> hooks = nullptr;
+    std::vector<std::string> names = {};  // of the values, for observers
   };
   std::vector<Parameter> parameters;
   std::vector<Sized> sizes;
   std::vector<ModelInput> inputs;
   std::vector<std::size_t> output_sizes;  // floats per sample
+  std::vector<std::string> layers;
+  std::vector<LayerHook> hooks;
   int threads = 1;
   int places = 0;
   std::atomic<std::uint64_t> busy{0};  // one bit per place
@@ -48,8 +54,10 @@ struct Predictor::State {
   /// Checks the views of a call and returns the number of samples.
   std::size_t check(std::span<const TensorView> given,
                     std::span<const std::span<float>> wanted) const;
-  StepTimes run(std::span<const TensorView> given, std::span<const std::span<float>> wanted,
-                bool timed);
+  /// `look`: what else happens while the program runs.
+  template <class Look>
+  void run(std::span<const TensorView> given, std::span<const std::span<float>> wanted,
+           const Look& look);
   void leave(int place) noexcept {
     busy.fetch_and(~(std::uint64_t{1} << place), std::memory_order_release);
     busy.notify_one();
@@ -105,6 +113,7 @@ Predictor::Predictor(const Model& model, const Backend& backend, PredictorOption
   for (const ModelOutput& output : model.outputs()) {
     s.output_sizes.push_back(static_cast<std::size_t>(output.shape.elements()));
   }
+  for (const Model::LayerView& layer : model.layers()) s.layers.push_back(layer.name);
   for (const Parameter& p : model.parameters())
     s.parameters.push_back({p.name, p.value.clone(), p.version});
   std::vector<std::int64_t> batches;
@@ -116,6 +125,7 @@ Predictor::Predictor(const Model& model, const Backend& backend, PredictorOption
                                          backend, Storage{&s.parameters, nullptr})};
     sized.program->refresh_packs(s.threads);
     for (int i = 0; i < s.places; ++i) sized.instances.push_back(sized.program->make_instance());
+    sized.names = value_names(sized.program->graph(), model, {});
     s.sizes.push_back(std::move(sized));
   }
 }
@@ -167,8 +177,9 @@ std::size_t Predictor::State::check(std::span<const TensorView> given,
   return n;
 }
 
-StepTimes Predictor::State::run(std::span<const TensorView> given,
-                                std::span<const std::span<float>> wanted, bool timed) {
+template <class Look>
+void Predictor::State::run(std::span<const TensorView> given,
+                           std::span<const std::span<float>> wanted, const Look& look) {
   const std::size_t n = check(given, wanted);
   const auto sized = std::ranges::find_if(
       sizes, [&](const auto& c) { return static_cast<std::size_t>(c.batch) >= n; });
@@ -187,28 +198,50 @@ StepTimes Predictor::State::run(std::span<const TensorView> given,
       std::fill_n(rest, rows * (given[i].bytes().size() / n), std::byte{0});
     }
   }
-  StepTimes times;
-  if (timed) {
-    StepTimeline timeline(*sized->program);
-    sized->program->run(instance, threads, &timeline);
-    times = timeline.finish();
-  } else {
-    sized->program->run(instance, threads);
-  }
+  look(*sized, instance);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     std::copy_n(instance.output(i), wanted[i].size(), wanted[i].begin());
   }
-  return times;
 }
 
 void Predictor::run(std::span<const TensorView> inputs,
                     std::span<const std::span<float>> outputs) const {
-  state_->run(inputs, outputs, false);
+  state_->run(inputs, outputs, [&](const State::Sized& sized, Program::Instance& instance) {
+    sized.program->run(instance, state_->threads, nullptr, sized.hooks.get());
+  });
+}
+
+void Predictor::observed_run(std::span<const TensorView> inputs,
+                             std::span<const std::span<float>> outputs,
+                             StepObserver& observer) const {
+  state_->run(inputs, outputs, [&](const State::Sized& sized, Program::Instance& instance) {
+    Observation observation(*sized.program, sized.names);
+    observation.show(observer, 0);
+    Observers observers;
+    observers.add(sized.hooks.get());
+    observers.add(&observation);
+    sized.program->run(instance, state_->threads, nullptr, observers.get());
+  });
+}
+
+void Predictor::on_forward(const std::string& layer, Hook hook) {
+  State& s = *state_;
+  require_layer(s.layers, layer);
+  s.hooks.push_back({layer, KernelTime::Phase::forward, std::move(hook)});
+  for (State::Sized& sized : s.sizes) {
+    sized.hooks = std::make_unique<HookCalls>(sized.program->graph(), s.hooks);
+  }
 }
 
 StepTimes Predictor::timed_run(std::span<const TensorView> inputs,
                                std::span<const std::span<float>> outputs) const {
-  return state_->run(inputs, outputs, true);
+  StepTimes times;
+  state_->run(inputs, outputs, [&](const State::Sized& sized, Program::Instance& instance) {
+    StepTimeline timeline(*sized.program);
+    sized.program->run(instance, state_->threads, &timeline, sized.hooks.get());
+    times = timeline.finish();
+  });
+  return times;
 }
 
 void Predictor::run(std::span<const float> inputs, std::span<float> outputs) const {

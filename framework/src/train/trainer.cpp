@@ -49,11 +49,9 @@ Trainer::State::Compiled& Trainer::State::training_program(std::int64_t batch) {
   if (compiled.program) return compiled;
   Graph graph = build_graph(model.state(), batch, Purpose::train);
   append_losses(graph, model, Purpose::train);
-  const auto gradients = append_backward(graph);
-  append_update(graph, options.optimizer, options.regularization, gradients);
-  compiled.program = std::make_unique<Program>(std::move(graph), backend,
-                                               Storage{&model.parameters(), &optimizer});
-  compiled.instance = compiled.program->make_instance();
+  append_backward(graph, layers_with_gradient_hooks(graph, hooks));
+  append_update(graph, options.optimizer, options.regularization);
+  finish(compiled, std::move(graph), {&model.parameters(), &optimizer});
   return compiled;
 }
 
@@ -62,10 +60,35 @@ Trainer::State::Compiled& Trainer::State::evaluation_program(std::int64_t batch)
   if (compiled.program) return compiled;
   Graph graph = build_graph(model.state(), batch, Purpose::infer);
   append_losses(graph, model, Purpose::infer);
-  compiled.program =
-      std::make_unique<Program>(std::move(graph), backend, Storage{&model.parameters(), nullptr});
-  compiled.instance = compiled.program->make_instance();
+  finish(compiled, std::move(graph), {&model.parameters(), nullptr});
   return compiled;
+}
+
+void Trainer::State::finish(Compiled& compiled, Graph graph, Storage storage) {
+  std::unique_ptr<HookCalls> calls;
+  if (!hooks.empty()) calls = std::make_unique<HookCalls>(graph, hooks);
+  auto program = std::make_unique<Program>(std::move(graph), backend, storage);
+  compiled.instance = program->make_instance();
+  compiled.hooks = std::move(calls);
+  compiled.program = std::move(program);
+}
+
+Observation& Trainer::State::observation(Compiled& compiled) const {
+  if (!compiled.observation) {
+    compiled.observation = std::make_unique<Observation>(
+        *compiled.program,
+        value_names(compiled.program->graph(), model, optimizer_slots(options.optimizer)));
+  }
+  return *compiled.observation;
+}
+
+void Trainer::State::add_hook(const std::string& layer, KernelTime::Phase phase, Hook hook) {
+  std::vector<std::string> layers;
+  for (const Model::LayerView& view : model.layers()) layers.push_back(view.name);
+  require_layer(layers, layer);
+  training.clear();  // they are compiled anew, with the hooks
+  evaluation.clear();
+  hooks.push_back({layer, phase, std::move(hook)});
 }
 
 double Trainer::State::update(Compiled& compiled, Program::Timeline* timeline) {
@@ -80,7 +103,16 @@ double Trainer::State::update(Compiled& compiled, Program::Timeline* timeline) {
     random[3] = 0;
   }
   compiled.program->refresh_packs(threads, timeline);
-  compiled.program->run(compiled.instance, threads, timeline);
+  Observers observers;
+  if (compiled.hooks) {
+    compiled.hooks->set_step(progress.step + 1);
+    observers.add(compiled.hooks.get());
+  }
+  if (observer != nullptr) {
+    observation(compiled).show(*observer, progress.step + 1);
+    observers.add(compiled.observation.get());
+  }
+  compiled.program->run(compiled.instance, threads, timeline, observers.get());
   for (Parameter& p : model.parameters()) ++p.version;
   ++progress.step;
   progress.loss = compiled.instance.loss();
@@ -179,6 +211,19 @@ Trainer::Trainer(Model& model, Backend backend, TrainerOptions options)
 
 Trainer::~Trainer() = default;
 
+void Trainer::on_forward(const std::string& layer, Hook hook) {
+  state_->add_hook(layer, KernelTime::Phase::forward, std::move(hook));
+}
+void Trainer::on_backward(const std::string& layer, Hook hook) {
+  state_->add_hook(layer, KernelTime::Phase::backward, std::move(hook));
+}
+void Trainer::remove_hooks() {
+  state_->training.clear();
+  state_->evaluation.clear();
+  state_->hooks.clear();
+}
+void Trainer::observe(StepObserver* observer) noexcept { state_->observer = observer; }
+
 const Progress& Trainer::progress() const noexcept { return state_->progress; }
 int Trainer::threads() const noexcept { return state_->threads; }
 
@@ -236,8 +281,8 @@ Progress Trainer::fit(const Dataset& train, const FitOptions& options) {
     if (at.step_in_epoch < at.steps_per_epoch) break;
     Evaluation evaluation;
     if (options.validation != nullptr) evaluation = evaluate(*options.validation);
-    observe(s.options.schedule, s.schedule,
-            options.validation != nullptr ? evaluation.loss : at.mean_loss);
+    soma::observe(s.options.schedule, s.schedule,
+                  options.validation != nullptr ? evaluation.loss : at.mean_loss);
     Progress finished = at;
     // The position moves on first, so that a checkpoint written by the callback starts the next
     // epoch.
@@ -269,7 +314,7 @@ Evaluation Trainer::evaluate(const Dataset& data, std::int64_t batch) {
     s.load_batch(compiled, data, rows);
     if (judged) State::read_labels(compiled, *judged, labels);
     compiled.program->refresh_packs(s.threads);
-    compiled.program->run(compiled.instance, s.threads);
+    compiled.program->run(compiled.instance, s.threads, nullptr, compiled.hooks.get());
     loss_sum += static_cast<double>(compiled.instance.loss()) * static_cast<double>(count);
     if (!judged) continue;
     State::read_answers(compiled, *judged, answers);

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "graph/gradients.hpp"
+#include "program/hooks.hpp"
+#include "program/observation.hpp"
 #include "program/program.hpp"
 #include "soma/trainer.hpp"
 #include "train/batch_reader.hpp"
@@ -16,6 +18,8 @@ struct Trainer::State {
   struct Compiled {
     std::unique_ptr<Program> program;
     Program::Instance instance;
+    std::unique_ptr<HookCalls> hooks;
+    std::unique_ptr<Observation> observation;  // made when somebody looks
   };
 
   Model& model;
@@ -30,10 +34,15 @@ struct Trainer::State {
   std::int64_t correct = 0, answers = 0, seen = 0;
   ScheduleState schedule;
   std::map<std::int64_t, Compiled> training, evaluation;  // by batch size
+  std::vector<LayerHook> hooks;
+  StepObserver* observer = nullptr;
 
   State(Model& m, Backend b, TrainerOptions o);
   Compiled& training_program(std::int64_t batch);
   Compiled& evaluation_program(std::int64_t batch);
+  void finish(Compiled& compiled, Graph graph, Storage storage);
+  void add_hook(const std::string& layer, KernelTime::Phase phase, Hook hook);
+  Observation& observation(Compiled& compiled) const;
   /// The program of a batch given by hand, with the batch in its inputs and targets.
   Compiled& load_step(std::span<const TensorView> inputs, std::span<const TensorView> targets);
   /// Runs one update on what is in the program's inputs and targets. Returns the loss.

@@ -207,6 +207,8 @@ std::string Certificate::rerun_start() const {
       text += (i > 0 ? "," : "") + std::to_string(request.options.threads[i]);
     }
   }
+  if (!request.fields.empty()) text += " --fields " + quoted(request.fields);
+  if (!request.inputs.empty()) text += " --input " + quoted(request.inputs);
   if (request.options.full) text += " --full";
   return text;
 }

@@ -22,6 +22,7 @@ struct CertifyRequest {
   std::string op;                                ///< only items of this op id or family; empty: all
   std::string name;                              ///< only the item of this name; empty: all
   double timeout_seconds = 60;
+  std::string fields, inputs;  ///< as the user said them; what they mean is in `options`
 
   bool wants(soma::conformance::Level level) const;
   bool wants(const soma::conformance::Item& item) const;

@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <iostream>
 
 #include "certificate.hpp"
 #include "certify_report.hpp"
 #include "certify_speed.hpp"
+#include "certify_words.hpp"
 #include "certify_work.hpp"
 #include "command_line.hpp"
 #include "file_hash.hpp"
@@ -18,39 +18,15 @@ using namespace soma::conformance;
 
 namespace {
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> parts;
-  for (std::size_t start = 0; start <= list.size();) {
-    const std::size_t end = std::min(list.find(',', start), list.size());
-    parts.push_back(list.substr(start, end - start));
-    start = end + 1;
-  }
-  return parts;
-}
-
 std::vector<Level> parse_levels(const std::string& list) {
   if (list.empty()) return {kLevels.begin(), kLevels.end()};
   std::vector<Level> levels;
-  for (const std::string& code : split(list)) {
+  for (const std::string& code : split_words(list)) {
     const auto level = level_of(code);
     if (!level) throw UsageError("--level: expected a list of C0 to C7, got '" + code + "'");
     levels.push_back(*level);
   }
   return levels;
-}
-
-std::vector<int> parse_threads(const std::string& list) {
-  std::vector<int> threads;
-  for (const std::string& text : split(list)) {
-    int n = 0;
-    const auto end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, n);
-    if (parsed.ec != std::errc() || parsed.ptr != end || n < 1 || n > 1024) {
-      throw UsageError("--threads: expected a list of numbers from 1 to 1024, got '" + text + "'");
-    }
-    threads.push_back(n);
-  }
-  return threads;
 }
 
 /// A name is looked for on the search path, where the file carries it; anything that looks like a
@@ -85,7 +61,7 @@ int run_certify(Arguments args) {
   std::string levels, numerics = "fast", threads;
   std::optional<std::int64_t> seed;
   std::optional<double> timeout;
-  std::string html, junit, json_file, key;
+  std::string html, junit, json_file, key, fields, inputs;
   bool json = false;
   CommandLine line("certify", "PLUGIN [options]",
                    "Examines a backend, by name, or any plugin file: from the file itself over its "
@@ -98,6 +74,10 @@ int run_certify(Arguments args) {
       .option("numerics", &numerics, "KIND", "fast or exact (default: fast)")
       .option("threads", &threads, "LIST", "thread counts that must agree (default: 1,2,3,4,8,16)")
       .option("seed", &seed, "S", "of the numbers in the cases (default: 1)")
+      .option("fields", &fields, "JSON",
+              "of a layer, loss or optimizer: fields or options to give it, {\"units\": 8}")
+      .option("input", &inputs, "SHAPES",
+              "of a layer: the sample it takes, 6,5,4 or 7:int32; several with ';' between them")
       .option("timeout", &timeout, "S", "seconds that a case may take (default: 60)")
       .flag("full", &request.options.full,
             "several seeds, long runs and all 2^32 inputs of functions of one number")
@@ -116,9 +96,13 @@ int run_certify(Arguments args) {
   request.levels = parse_levels(levels);
   request.options.numerics = numerics == "exact" ? soma::Numerics::exact : soma::Numerics::fast;
   request.options.seed = static_cast<std::uint64_t>(seed.value_or(1));
+  request.fields = fields;
+  request.inputs = inputs;
+  request.options.fields = parse_fields(fields);
+  request.options.inputs = parse_inputs(inputs);
   request.timeout_seconds = timeout.value_or(request.options.full ? 3600 : 60);
   if (!threads.empty()) {
-    request.options.threads = parse_threads(threads);
+    request.options.threads = parse_numbers("threads", threads, 1024);
     request.default_threads = false;
   }
   request.file = find_subject(request.subject);

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "certify_words.hpp"
 #include "certify_work.hpp"
 #include "soma/plugins.hpp"
 
@@ -54,6 +55,10 @@ class Exam {
     record_ = soma::load_plugin(file);
     if (record_.status != soma::PluginStatus::ready) {
       rejection_ = record_.code + ": " + record_.reason;
+      return;
+    }
+    if (const std::string field = unknown_field(record_.brings, options.fields); !field.empty()) {
+      rejection_ = "--fields: it has no field or option '" + field + "'";
       return;
     }
     for (const soma::Brought& brought : record_.brings) {
@@ -115,6 +120,8 @@ int run_certify_child(std::span<const std::string> args) {
   options.threads = json::parse(args[3]).get<std::vector<int>>();
   options.full = args[4] == "full";
   const bool load = args[5] == "load";
+  options.fields = parse_fields(args[6]);
+  options.inputs = parse_inputs(args[7]);
   wire.say("check load");
   const Exam exam(args[0], options, load);
   for (std::string line; std::getline(std::cin, line);) {

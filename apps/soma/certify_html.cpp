@@ -20,19 +20,24 @@ constexpr const char* kStyle = R"(
 h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:0 0 4px}p{margin:4px 0;color:var(--soft)}code,pre,.mono{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 .verdict{display:inline-block;padding:2px 12px;border-radius:99px;font-weight:600}.yes{background:var(--good);color:var(--good-text)}.no{background:var(--bad);color:var(--bad-text)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:14px 0;font-size:14px}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-label{display:block;margin:16px 0 8px;color:var(--soft)}input{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:5px 10px;width:240px;max-width:100%}
-.scroll{overflow-x:auto;border:1px solid var(--line);border-radius:10px;background:var(--card)}table{border-collapse:collapse;width:100%}
-th{font-weight:600;text-align:left;padding:8px 10px;font-size:13px}thead th{border-bottom:1px solid var(--line)}thead span{display:block;font-weight:400;color:var(--soft)}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:8px;margin:16px 0}.tile{border:1px solid var(--line);border-radius:10px;background:var(--card);padding:8px 12px;border-top:3px solid var(--good-text)}
+.tile.bad{border-top-color:var(--bad-text)}.tile b{display:block}.tile span{display:block;font-size:13px;color:var(--soft);font-variant-numeric:tabular-nums}.tile .big{font-size:20px;color:var(--text)}
+.tools{display:flex;gap:6px 20px;flex-wrap:wrap;align-items:center;margin:16px 0 8px}.tools label{color:var(--soft)}input[type=search]{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:5px 10px;width:240px;max-width:100%}
+.scroll{overflow:auto;max-height:88vh;border:1px solid var(--line);border-radius:10px;background:var(--card)}table{border-collapse:collapse;width:100%}
+th{font-weight:600;text-align:left;padding:8px 10px;font-size:13px}thead th{position:sticky;top:0;z-index:2;background:var(--card);border-bottom:1px solid var(--line)}thead th:first-child{left:0;z-index:3}tbody tr:hover th{color:var(--focus)}thead span{display:block;font-weight:400;color:var(--soft)}
 tbody th{position:sticky;left:0;background:var(--card);font:13px/1.4 ui-monospace,monospace;white-space:nowrap;border-right:1px solid var(--line)}tbody td{padding:2px}
-.cell{display:block;width:100%;min-width:74px;border:0;border-radius:6px;padding:5px 8px;font:inherit;font-size:13px;text-align:left;cursor:pointer;font-variant-numeric:tabular-nums}
+.cell{display:block;position:relative;overflow:hidden;white-space:nowrap;width:100%;min-width:74px;border:0;border-radius:6px;padding:5px 8px;font:inherit;font-size:13px;text-align:left;cursor:pointer;font-variant-numeric:tabular-nums}
 .cell.ok{background:var(--good);color:var(--good-text)}.cell.fail{background:var(--bad);color:var(--bad-text);font-weight:600}.cell.none{background:var(--none);color:var(--soft)}
-.cell small{opacity:.8;margin-left:6px}:focus-visible{outline:2px solid var(--focus);outline-offset:1px}
+.cell small{opacity:.8;margin-left:6px}.cell::after{content:"";position:absolute;left:0;bottom:0;height:3px;width:calc(100%*var(--share,0));background:currentColor;opacity:.45}
+.cell:hover{filter:brightness(1.06)}:focus-visible{outline:2px solid var(--focus);outline-offset:1px}
 dialog{border:1px solid var(--line);border-radius:12px;background:var(--card);color:var(--text);width:min(900px,94vw);max-height:88vh;padding:18px 20px}dialog::backdrop{background:#0008}
 .close{float:right;font:inherit;color:inherit;background:var(--none);border:0;border-radius:8px;padding:4px 12px;cursor:pointer}
 .cases{margin:12px 0 0;padding:0;list-style:none}.cases li{border-top:1px solid var(--line);padding:7px 0}.row{display:flex;gap:12px;justify-content:space-between;flex-wrap:wrap}
 .row span:last-child{color:var(--soft);font-size:13px;font-variant-numeric:tabular-nums}.cases .fail{color:var(--bad-text);font-weight:600}pre{white-space:pre-wrap;margin:4px 0;background:var(--none);border-radius:6px;padding:6px 10px}
 .copy{font:inherit;font-size:12px;border:1px solid var(--line);border-radius:6px;background:none;color:inherit;cursor:pointer}
-@media(max-width:640px){body{padding:16px 10px}dl{grid-template-columns:1fr;gap:0}dt{margin-top:6px}tbody th{max-width:42vw;white-space:normal}}
+@media(max-width:640px){body{padding:16px 10px}dl{gap:2px 10px;font-size:13px}.tiles{grid-template-columns:repeat(4,1fr);gap:5px}.tile{padding:5px 6px}.tile .big{font-size:15px}.tile span{font-size:11px}
+tbody th{max-width:42vw;white-space:normal;font-size:12px;padding:4px 8px}.cell{min-width:66px;padding:5px 6px}}
+@media print{.tools,dialog{display:none}.scroll{overflow:visible;max-height:none}}
 )";
 
 // Cells are made by the server; their cases are put into the one dialog when it opens.
@@ -63,9 +68,19 @@ function show(number){
 document.querySelectorAll('.cell').forEach(b=>b.addEventListener('click',()=>show(Number(b.dataset.cell))));
 dialog.querySelector('.close').addEventListener('click',()=>dialog.close());
 dialog.addEventListener('click',e=>{if(e.target===dialog)dialog.close()});
-document.getElementById('filter').addEventListener('input',e=>{
-  const part=e.target.value.toLowerCase();
-  document.querySelectorAll('tbody tr').forEach(r=>{r.hidden=!r.dataset.op.includes(part)})});
+const filter=document.getElementById('filter'),failed=document.getElementById('failed'),rows=[...document.querySelectorAll('tbody tr')];
+const narrow=()=>{const part=filter.value.toLowerCase();
+  rows.forEach(r=>{r.hidden=!r.dataset.op.includes(part)||(failed.checked&&!r.querySelector('.fail'))})};
+filter.addEventListener('input',narrow);failed.addEventListener('change',narrow);
+// Arrow keys go from cell to cell: along the row, or to the next row that has one in that column.
+const step={ArrowLeft:[0,-1],ArrowRight:[0,1],ArrowUp:[-1,0],ArrowDown:[1,0]};
+document.querySelector('tbody').addEventListener('keydown',e=>{
+  const by=step[e.key],from=e.target.closest('td');
+  if(!by||!from)return;
+  const shown=rows.filter(r=>!r.hidden);
+  for(let r=shown.indexOf(from.parentElement)+by[0],c=from.cellIndex+by[1];shown[r]&&c>0&&c<shown[r].cells.length;r+=by[0],c+=by[1]){
+    const cell=shown[r].cells[c].querySelector('.cell');
+    if(cell){cell.focus();e.preventDefault();return}}});
 )";
 
 std::string share_text(double share) {
@@ -113,15 +128,21 @@ std::string button(const Certificate& certificate, const Cell& cell, std::size_t
   if (cell.level == Level::speed) {
     const auto row = std::ranges::find(certificate.speed, cell.op, &SpeedRow::op);
     const auto own = row->milliseconds.find(certificate.plugin);
-    text = own == row->milliseconds.end() ? "-" : milliseconds(own->second) + " ms";
+    text = own == row->milliseconds.end() ? "-"
+           : own->second < 1              ? milliseconds(1e3 * own->second) + " \xC2\xB5s"
+                                          : milliseconds(own->second) + " ms";
   }
   const std::string worst = share_text(cell.worst_share);
+  char bar[48] = "";
+  if (!worst.empty()) {
+    std::snprintf(bar, sizeof bar, " style=\"--share:%.2f\"", std::min(1.0, cell.worst_share));
+  }
   const std::string label = cell.op + ", " + code_of(cell.level) + " " + title_of(cell.level) +
                             ": " + std::to_string(cell.cases) + " cases, " +
                             std::to_string(cell.failed) + " failed";
   return "<td><button class=\"cell " + kind + "\" data-cell=\"" + std::to_string(number) +
-         "\" aria-haspopup=\"dialog\" aria-label=\"" + escape_html(label) + "\">" + text +
-         (worst.empty() ? "" : "<small>" + worst + "</small>") + "</button></td>";
+         "\" aria-haspopup=\"dialog\" aria-label=\"" + escape_html(label) + "\"" + bar + ">" +
+         text + (worst.empty() ? "" : "<small>" + worst + "</small>") + "</button></td>";
 }
 
 std::string matrix(const Certificate& certificate, const std::vector<Cell>& cells) {
@@ -150,6 +171,29 @@ std::string matrix(const Certificate& certificate, const std::vector<Cell>& cell
     html += "</tr>\n";
   }
   return html + "</tbody></table></div>\n";
+}
+
+/// One tile per level: how many cases, and the worst error.
+std::string tiles(const std::vector<Cell>& cells) {
+  std::string html = "<div class=\"tiles\">";
+  for (const Level level : kLevels) {
+    int cases = 0, failed = 0;
+    double worst = 0;
+    for (const Cell& cell : cells) {
+      if (cell.level != level) continue;
+      cases += cell.cases;
+      failed += cell.failed;
+      worst = std::max(worst, cell.worst_share);
+    }
+    if (cases == 0) continue;
+    const std::string share = share_text(worst);
+    html += std::string("<div class=\"tile") + (failed > 0 ? " bad" : "") + "\"><b>" +
+            code_of(level) + " " + title_of(level) + "</b><span class=\"big\">" +
+            (failed > 0 ? "\xE2\x9C\x97 " + std::to_string(failed) + "/" : "\xE2\x9C\x93 ") +
+            std::to_string(cases) + "</span><span>" +
+            (share.empty() ? "" : "worst " + share + " of bound") + "</span></div>";
+  }
+  return html + "</div>\n";
 }
 
 std::string fact(const char* name, const std::string& value) {
@@ -196,11 +240,12 @@ std::string certificate_html(const Certificate& certificate) {
          fact("seed",
               std::to_string(request.options.seed) + (request.options.full ? ", full" : "")) +
          fact("host", host_build()) + fact("CPU", cpu_name()) + fact("took", time) +
-         (unclaimed.empty() ? "" : fact("not claimed", unclaimed)) +
-         "</dl>\n<p>Each cell says how many cases passed, or how many failed of how many, and the "
-         "worst "
-         "error as a share of its bound. Open one for its cases.</p>\n<label>only ops with <input "
-         "id=\"filter\" type=\"search\"></label>\n" +
+         (unclaimed.empty() ? "" : fact("not claimed", unclaimed)) + "</dl>\n" + tiles(cells) +
+         "<p>Each cell says how many cases passed, or how many failed of how many, and the worst "
+         "error as a share of its bound. Open one for its cases; arrow keys go from one to the "
+         "next.</p>\n<div class=\"tools\"><label>only ops with <input id=\"filter\" "
+         "type=\"search\"></label><label><input id=\"failed\" type=\"checkbox\"> only what "
+         "failed</label></div>\n" +
          matrix(certificate, cells) +
          "<dialog aria-label=\"cases\"><button class=\"close\">close</button><div></div></dialog>\n"
          "<script type=\"application/json\" id=\"data\">" +

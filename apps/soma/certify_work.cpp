@@ -37,7 +37,9 @@ std::vector<std::string> child_words(const CertifyRequest& request, bool load) {
           std::to_string(o.seed),
           json(o.threads).dump(),
           o.full ? "full" : "default",
-          load ? "load" : "entry"};
+          load ? "load" : "entry",
+          request.fields,
+          request.inputs};
 }
 
 std::string seconds_text(double seconds) {

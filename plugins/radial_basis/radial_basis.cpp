@@ -56,17 +56,23 @@ class RadialBasis {
         }
       });
     }
-    run.each(J, 4 * N * D, [&](std::int64_t j) {
-      T* to = run.grad_parameter(0).data() + j * D;
-      std::fill_n(to, D, T(0));
-      for (std::int64_t n = 0; n < N; ++n) {
-        add(pull(n, j), x.data() + n * D, centers.data() + j * D, to);
-      }
-      run.grad_parameter(1)[j] = soma::sdk::sum<T>(N, [&](std::int64_t n) {
-        const T y = exp(-(s[j] * s[j] * squares(n, j)));
-        return grad_y(n, j) * y * squares(n, j) * (s[j] * -2);
+    if (const auto grad_centers = run.grad_parameter(0)) {
+      run.each(J, 4 * N * D, [&](std::int64_t j) {
+        T* to = grad_centers.data() + j * D;
+        std::fill_n(to, D, T(0));
+        for (std::int64_t n = 0; n < N; ++n) {
+          add(pull(n, j), x.data() + n * D, centers.data() + j * D, to);
+        }
       });
-    });
+    }
+    if (const auto grad_s = run.grad_parameter(1)) {
+      run.each(J, 4 * N, [&](std::int64_t j) {
+        grad_s[j] = soma::sdk::sum<T>(N, [&](std::int64_t n) {
+          const T y = exp(-(s[j] * s[j] * squares(n, j)));
+          return grad_y(n, j) * y * squares(n, j) * (s[j] * -2);
+        });
+      });
+    }
   }
 
  private:

@@ -56,9 +56,22 @@ cells.forEach(cell=>{
   dialog.querySelector('.close').click();
   if(dialog.open)wrong+='stays ';
   ++opened});
-const filter=document.getElementById('filter');
 filter.value='add/';filter.dispatchEvent(new Event('input'));
-const left=[...document.querySelectorAll('tbody tr')].filter(r=>!r.hidden).length;
+const shown=()=>[...document.querySelectorAll('tbody tr')].filter(r=>!r.hidden).length;
+const left=shown();
+filter.value='';filter.dispatchEvent(new Event('input'));
+const only=document.getElementById('failed');
+only.click();
+const bad=new Set([...document.querySelectorAll('.cell.fail')].map(c=>c.closest('tr'))).size;
+if(shown()!==bad||bad===0)wrong+='failed '+shown()+' of '+bad+' ';
+only.click();
+// Arrow keys reach every cell of a row, and others rows.
+const press=key=>document.activeElement.dispatchEvent(new KeyboardEvent('keydown',{key,bubbles:true}));
+const inRow=[...cells[0].closest('tr').querySelectorAll('.cell')];
+inRow[0].focus();
+for(const cell of inRow){if(document.activeElement!==cell)wrong+='arrow right ';press('ArrowRight')}
+press('ArrowDown');
+if(document.activeElement.closest('tr')===cells[0].closest('tr'))wrong+='arrow down ';
 document.title='opened '+opened+' filtered '+left+' wrong: '+wrong+'.';
 </script>)";
 
@@ -71,7 +84,9 @@ TEST_F(CertificateFiles, EveryCellOfThePageOpensItsCasesInABrowser) {
   page.insert(page.find("</body>"), kVisitor);
   write_text(folder_.path() / "visited.html", page);
   const std::string command =
-      "chromium --headless --no-sandbox --disable-gpu --enable-logging=stderr --user-data-dir='" +
+      "chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+      "--disable-background-networking --disable-component-update --disable-sync "
+      "--enable-logging=stderr --user-data-dir='" +
       (folder_ / "browser") + "' --dump-dom 'file://" + (folder_ / "visited.html") + "' >'" +
       (folder_ / "dom") + "' 2>'" + (folder_ / "log") + "'";
   ASSERT_EQ(run("timeout 100 " + command), 0) << read_text(folder_ / "log");

@@ -64,8 +64,8 @@ TEST(Train, JsonHasAllKeysAndNothingElseIsOnStdout) {
   for (const auto& [key, value] : ordered.items()) keys.push_back(key);
   EXPECT_EQ(keys, (std::vector<std::string>{"run", "model", "data", "backend", "numerics",
                                             "threads", "seed", "steps", "epochs", "train_loss",
-                                            "test_loss", "test_accuracy", "seconds",
-                                            "data_seconds", "samples_per_second", "weights_sha256"}));
+                                            "test_loss", "test_accuracy", "seconds", "data_seconds",
+                                            "samples_per_second", "weights_sha256"}));
   EXPECT_EQ(result.at("run"), "run");
   EXPECT_EQ(result.at("model"), "small");
   EXPECT_EQ(result.at("data"), "idx:bars");

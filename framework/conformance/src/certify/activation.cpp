@@ -9,6 +9,7 @@
 
 #include "certify/activation_calls.hpp"
 #include "certify/activation_inputs.hpp"
+#include "certify/judging.hpp"
 #include "certify/kinds.hpp"
 #include "guarded_pages.hpp"
 #include "process_state.hpp"
@@ -19,36 +20,13 @@
 namespace soma::conformance {
 namespace {
 
-constexpr double kU = 0x1p-24;
 constexpr int kSteps = 12, kFullSteps = 200;
 
 /// How far a float32 result may be from the float64 evaluation of the same formula. The terms of a
 /// formula may be as large as x or y and cancel, and each step rounds what the next one takes:
 /// 16 u of |y|, of |x| and of |x y'|, which is what a relative error of x comes to.
 double limit(double x, double y, double slope) {
-  return 16 * kU * (std::abs(y) + std::abs(x) * (1 + std::abs(slope))) + 16 * 0x1p-149;
-}
-
-std::string number(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.9g", value);
-  return text;
-}
-
-/// Whether a float32 may stand for a float64 result, and how near it comes.
-struct Comparison {
-  bool right = true;
-  double share = 0;
-};
-Comparison compare(float got, double expected, double bound) {
-  const auto rounded = static_cast<float>(expected);
-  if (!std::isfinite(rounded) || !std::isfinite(got)) {
-    // A finite result near the end of the range may round to either side of it.
-    const bool at_the_end = std::isfinite(expected) && std::abs(expected) + bound > 0x1.fffffep127;
-    return {at_the_end || class_of(got) == class_of(rounded), 0};
-  }
-  const double error = std::abs(static_cast<double>(got) - expected);
-  return {error <= bound, error / bound};
+  return 16 * kUnit * (std::abs(y) + std::abs(x) * (1 + std::abs(slope))) + 16 * kSubnormalUnit;
 }
 
 class ActivationExamination final : public Examination {
@@ -259,8 +237,8 @@ class ActivationExamination final : public Examination {
       // What a relative error of x comes to, from the slopes beside it.
       const double h = 0x1p-12 * std::max(std::abs(wide), 0x1p-126);
       const double bend = std::isfinite(wide) ? (slope(wide + h) - slope(wide - h)) / (2 * h) : 0;
-      const double bound = 16 * kU * std::abs(g[i]) * (std::abs(d) + 1 + std::abs(wide * bend)) +
-                           16 * 0x1p-149 * (1 + std::abs(g[i]));
+      const double bound = 16 * kUnit * std::abs(g[i]) * (std::abs(d) + 1 + std::abs(wide * bend)) +
+                           16 * kSubnormalUnit * (1 + std::abs(g[i]));
       if (!std::isfinite(bound) && std::isfinite(expected)) continue;  // where f' jumps
       const Comparison c = compare(dx[i], expected, bound);
       verdict.worst_share = std::max(verdict.worst_share, c.right ? c.share : 0);
@@ -276,27 +254,31 @@ class ActivationExamination final : public Examination {
     return (8 * (value(x + h) - value(x - h)) - (value(x + 2 * h) - value(x - 2 * h))) / (12 * h);
   }
 
-  /// The float64 derivative against 4th-order central differences of the float64 values.
+  /// The derivative against 4th-order central differences of the values, in float64 if it has that.
   void differences(Verdict& verdict) {
-    if (!require_float64(verdict)) return;
+    const bool wide = calls_.has_float64();
     for (const double x : smooth_inputs(options_.seed)) {
-      const double h = 1e-3 * std::max(1.0, std::abs(x)), d = slope(x);
-      const double coarse = quotient(x, h), fine = quotient(x, h / 2);
-      const double bound =
-          4 * std::abs(coarse - fine) + 1e-9 * (1 + std::abs(d) + std::abs(value(x)));
+      const std::string fault = slope_fault(
+          wide ? DType::f64 : DType::f32, x, wide ? slope(x) : slope_f32(x), [&](double offset) {
+            return wide ? value(x + offset) : value_f32(static_cast<float>(x + offset));
+          });
       ++verdict.checks;
-      if (std::abs(d - fine) <= bound) continue;
-      // At a kink either side's slope will do, and all between them.
-      const double tiny = 1e-6 * std::max(1.0, std::abs(x));
-      const double left = (value(x) - value(x - tiny)) / tiny;
-      const double right = (value(x + tiny) - value(x)) / tiny;
-      const double room = 1e-4 * (1 + std::abs(left) + std::abs(right));
-      const bool kink = std::abs(left - right) > room;
-      if (kink && d >= std::min(left, right) - room && d <= std::max(left, right) + room) continue;
-      verdict.fail("differences", "x = " + number(x) + ": expected the derivative " + number(fine) +
-                                      " within " + number(bound) + ", found " + number(d));
+      if (fault.empty()) continue;
+      verdict.fail("differences", "x = " + number(x) + ": " + fault);
       return;
     }
+  }
+  double value_f32(float x) const {
+    float y = 0;
+    calls_.forward(&x, &y, 1);
+    return static_cast<double>(y);
+  }
+  double slope_f32(double x) const {
+    const auto narrow = static_cast<float>(x);
+    const float one = 1;
+    float d = 0;
+    calls_.backward(&narrow, &one, &d, 1);
+    return static_cast<double>(d);
   }
 
   /// <J v, w> = <v, J' w> with J v from differences of the values: whole vectors, so that an
@@ -348,7 +330,7 @@ class ActivationExamination final : public Examination {
         const double d = calls_.term(k, x[i]), coarse = quotient(1e-3), fine = quotient(5e-4);
         const double room = 4 * std::abs(coarse - fine) + 1e-9 * (1 + std::abs(d) + std::abs(x[i]));
         const double expected = d * g[i];
-        const double bound = 16 * kU * std::abs(g[i]) * (std::abs(d) + 1 + std::abs(x[i]));
+        const double bound = 16 * kUnit * std::abs(g[i]) * (std::abs(d) + 1 + std::abs(x[i]));
         const std::string where = "number " + std::to_string(k) + ", x = " + number(x[i]) + ": ";
         verdict.checks += 2;
         if (!(std::abs(d - fine) <= room)) {

@@ -2,6 +2,7 @@
 // which enters a plugin once and with its own table.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
@@ -53,11 +54,22 @@ struct NewerHost {
   void (*unknown[8])();
 };
 
-/// True if two tables say the same: name, version, and which tables they point to.
+/// True if two tables are one: name, version, and which tables they point to.
 bool same(const soma_plugin& a, const soma_plugin& b) {
-  return std::strcmp(a.name, b.name) == 0 && a.backend_count == b.backend_count &&
-         a.activation_count == b.activation_count && a.struct_size == b.struct_size &&
-         a.major == b.major && a.minor == b.minor;
+  const bool head = std::strcmp(a.name, b.name) == 0 && std::strcmp(a.version, b.version) == 0 &&
+                    a.struct_size == b.struct_size && a.major == b.major && a.minor == b.minor;
+  const auto begins_alike = [](const auto* x, const auto* y, std::int32_t n, std::int32_t m) {
+    return n == m && (n <= 0 || std::equal(x, x + n, y));
+  };
+  if (!head || !begins_alike(a.backends, b.backends, a.backend_count, b.backend_count) ||
+      !begins_alike(a.activations, b.activations, a.activation_count, b.activation_count)) {
+    return false;
+  }
+  // What came with later kinds is there as far as the plugin's own table goes.
+  if (a.struct_size < offsetof(soma_plugin, reserved)) return true;
+  return begins_alike(a.layers, b.layers, a.layer_count, b.layer_count) &&
+         begins_alike(a.losses, b.losses, a.loss_count, b.loss_count) &&
+         begins_alike(a.optimizers, b.optimizers, a.optimizer_count, b.optimizer_count);
 }
 
 using Ask = void (*)(soma_plugin_entry_fn, Verdict&);

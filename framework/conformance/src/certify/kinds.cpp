@@ -9,8 +9,8 @@ struct Kind {
 };
 
 constexpr Kind kKinds[] = {
-    {"backend", examine_backend},
-    {"activation", examine_activation},
+    {"backend", examine_backend}, {"activation", examine_activation}, {"layer", examine_layer},
+    {"loss", examine_loss},       {"optimizer", examine_optimizer},
 };
 
 struct LevelName {

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "soma/backend.hpp"
+#include "soma/plugins.hpp"
+#include "soma/sdk/op.hpp"
 
 namespace soma::conformance {
 
@@ -39,6 +41,9 @@ struct CertifyOptions {
   std::uint64_t seed = 1;
   std::vector<int> threads = {1, 2, 3, 4, 8, 16};  ///< at which C5 wants the same results
   bool full = false;  ///< every fill under several seeds, sweeps over all float32 inputs, long runs
+  /// Of layers, losses and optimizers: fields or options that differ from what they start from.
+  Attributes fields = {};
+  std::vector<TensorInfo> inputs = {};  ///< of layers: samples, without the batch; empty: several
 };
 
 /// What is certified: one of the things that a plugin file brings.
@@ -90,6 +95,9 @@ class Examination {
 /// The examination of a subject of a known kind; null for another. A kind is one file in
 /// src/certify that lists its checks, and a row of the table in kinds.cpp.
 std::unique_ptr<Examination> examination_of(const Subject& subject, const CertifyOptions& options);
+
+/// The first of the given fields that none of what a plugin brings has; "" if there is none.
+std::string unknown_field(const std::vector<Brought>& brings, const Attributes& given);
 
 /// What every plugin file is asked whatever it brings: C1, by its entry point. The file need not
 /// have been loaded.

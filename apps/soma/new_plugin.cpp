@@ -23,13 +23,6 @@ using Words = std::map<std::string, std::string>;
 
 const std::vector<std::string> kKinds = {"activation", "layer", "loss", "optimizer", "backend"};
 
-constexpr const char* kCertify = R"(# The whole suite, where this Soma has it.
-execute_process(COMMAND ${SOMA_COMMAND} certify --help RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
-if(status EQUAL 0)
-  add_test(NAME certify COMMAND ${SOMA_COMMAND} certify $<TARGET_FILE:@NAME@>)
-endif()
-)";
-
 /// Becomes a C++ class, a library, a field of model files: lower case, digits and '_'.
 void check_name(const std::string& name) {
   const auto allowed = [](char c) {
@@ -75,14 +68,13 @@ std::string class_name(const std::string& name) {
 
 Words words_for(const std::string& kind, const std::string& name) {
   const bool backend = kind == "backend";
-  const bool certified = backend || kind == "activation";  // the kinds that certify knows so far
   Words w = {{"NAME", name},
              {"CLASS", class_name(name)},
              {"KIND", kind},
+             {"A_KIND", (kind == "activation" || kind == "optimizer" ? "an " : "a ") + kind},
              {"LINK", backend ? "target_link_libraries(" + name + " PRIVATE soma::kernels)\n" : ""},
              {"BACKENDS", backend ? "the reference and on it" : "every backend there is"},
              {"PATTERN", backend ? "^" + name + "$" : "."},
-             {"CERTIFY", certified ? kCertify : ""},
              {"OPTIONS", kind == "optimizer" ? "--optimizer " + name : ""},
              {"LOSS", kind == "loss" ? name : "softmax_cross_entropy"},
              {"ACTIVATION", kind == "activation" ? name : "tanh"},

@@ -27,4 +27,5 @@ int run_new_plugin(Arguments args);
 int run_bench(Arguments args);
 int run_profile(Arguments args);
 int run_certify(Arguments args);
+int run_lab(Arguments args);
 int run_quickstart(Arguments args);

@@ -31,6 +31,7 @@ constexpr std::array kCommands = {
     Command{"bench", run_bench, "time ops and models on the backends and against their peers"},
     Command{"profile", run_profile, "where the time of a step goes, kernel by kernel"},
     Command{"certify", run_certify, "examine a backend or a plugin file, level by level"},
+    Command{"lab", run_lab, "what textbooks say of neurons, measured"},
     Command{"quickstart", run_quickstart,
             "train one network on every backend and compare the bits"},
 };

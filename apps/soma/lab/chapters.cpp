@@ -1,0 +1,25 @@
+#include <array>
+
+#include "experiment.hpp"
+
+namespace lab {
+
+std::span<const Chapter> chapters() {
+  static const std::array kChapters{
+      Chapter{
+          "One neuron",
+          "A weighted sum and a function of it: what the weights, the bias and the function do.",
+          neuron_experiments()},
+      Chapter{"Logic", "The neuron of McCulloch and Pitts: what it computes, and what it cannot.",
+              logic_experiments()},
+      Chapter{"Learning from mistakes", "Rosenblatt's perceptron, its theorem and its limit.",
+              perceptron_experiments()},
+      Chapter{"Smooth neurons", "From thresholds to slopes: what gradients need.",
+              smooth_experiments()},
+      Chapter{"Brains and machines", "What artificial neurons share with those of a brain.",
+              biology_experiments()},
+  };
+  return kChapters;
+}
+
+}  // namespace lab

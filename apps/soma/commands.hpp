@@ -20,6 +20,7 @@ int run_train(Arguments args);
 int run_eval(Arguments args);
 int run_predict(Arguments args);
 int run_summary(Arguments args);
+int run_lint(Arguments args);
 int run_data(Arguments args);
 int run_backends(Arguments args);
 int run_plugins(Arguments args);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "figures.hpp"
 #include "session.hpp"
 #include "soma/trainer.hpp"
 
@@ -11,9 +12,11 @@ int run_eval(Arguments args) {
   std::string source, spec, fallback, backend_name = "auto", numerics = "fast";
   std::optional<std::int64_t> threads, batch;
   bool json = false;
-  CommandLine line("eval", "RUN|FILE [--data SPEC] [options]",
-                   "Loss and accuracy on the test part of a data set; RUN is a run folder, FILE a "
-                   ".safetensors model.\nA run's own data is taken when --data is absent.");
+  CommandLine line(
+      "eval", "RUN|FILE [--data SPEC] [options]",
+      "Loss, accuracy, precision, recall, R2 and the like on the test part of a data set; RUN "
+      "is a run folder, FILE a "
+      ".safetensors model.\nA run's own data is taken when --data is absent.");
   line.positional("RUN", &source)
       .option("data", &spec, "SPEC",
               "data set: a name of 'soma data list', csv:FILE, text:FILE, idx:DIR, ...")
@@ -59,6 +62,9 @@ int run_eval(Arguments args) {
                                   {"seconds", seconds},
                                   {"weights_sha256", trained.model.weights_sha256()}};
     if (data.is_classification()) out["test_accuracy"] = result.accuracy;
+    out["metrics"] = figures_json(result, data);
+    out["classes"] = classes_json(result, data);
+    out["confusion"] = confusion_json(result);
     std::cout << out.dump() << "\n";
     return 0;
   }
@@ -68,6 +74,7 @@ int run_eval(Arguments args) {
             << " samples: " << loss;
   if (data.is_classification()) std::cout << ", accuracy " << percent(result.accuracy);
   std::cout << "\n";
+  print_figures(std::cout, result, data);
   if (const std::string line = fallback_line(backend); !line.empty()) std::cout << line << "\n";
   return 0;
 }

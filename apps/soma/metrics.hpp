@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "figures.hpp"
+#include "soma/trainer.hpp"
+
 /// metrics.csv of a run folder: one row per epoch. The last epoch may be cut short by --steps; its
 /// row goes when training continues.
 struct EpochMetrics {
@@ -17,6 +20,9 @@ struct EpochMetrics {
   std::optional<double> test_accuracy;
   double seconds = 0;             ///< training time since the start, over all sessions
   double samples_per_second = 0;  ///< over that time
+  // Rows of older files lack the following.
+  std::optional<double> learning_rate, data_seconds;
+  Figures figures = {};  ///< of the part that test_loss is of
 };
 
 class Metrics {
@@ -39,19 +45,21 @@ class Metrics {
   bool saved_ = true;
 };
 
-/// steps.csv: the loss within the epochs, for the curve of the report. A row holds the mean loss of
-/// the updates since the row before it, about a hundred rows an epoch.
+/// steps.csv: the loss within the epochs, for the curves of the report. A row holds the mean loss
+/// of the updates since the row before it and the last learning rate, about a hundred rows an
+/// epoch.
 class StepLosses {
  public:
   struct Row {
     std::int64_t step;
     double train_loss;
+    std::optional<double> learning_rate;  ///< rows of older files lack it
   };
 
   explicit StepLosses(std::filesystem::path file);
   void rewind(std::int64_t step);
-  /// Takes the loss of the batch of that step.
-  void add(std::int64_t step, std::int64_t steps_per_epoch, double loss);
+  /// Takes the loss of the last batch. Returns the row if that completed one.
+  std::optional<Row> add(const soma::Progress& at);
   /// Writes the rows so far, atomically.
   void save() const;
   const std::vector<Row>& rows() const { return rows_; }

@@ -191,6 +191,7 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
     if (const soma::FallbackReport fell = run.backend().fallback(); !fell.backend.empty()) {
       line["fallback"] = {{"backend", fell.backend}, {"ops", fell.ops}, {"share", fell.share}};
     }
+    line["metrics"] = figures_json(result.evaluation, run.test_data());
     std::cout << line.dump() << "\n";
     return;
   }

@@ -98,6 +98,10 @@ const soma::Dataset& TrainingRun::watched() const {
   return data_.validation.size() > 0 ? data_.validation : data_.test;
 }
 
+const char* TrainingRun::watched_name() const {
+  return &watched() == &data_.test ? "test" : "validation";
+}
+
 std::int64_t TrainingRun::steps_per_epoch() const {
   const std::int64_t batch = std::min(config_.batch, data_.train.size());
   return (data_.train.size() + batch - 1) / batch;
@@ -136,6 +140,7 @@ void TrainingRun::create_folder(const std::string& out) {
   }
   metrics_.emplace(folder_.metrics());
   losses_.emplace(folder_.steps());
+  events_.emplace(folder_.path, 0);
 }
 
 void TrainingRun::open_folder(const std::string& folder) {
@@ -153,6 +158,7 @@ void TrainingRun::open_folder(const std::string& folder) {
   const std::int64_t step = trainer_->progress().step;
   if (step < target_steps()) metrics_->rewind(step, steps_per_epoch());
   losses_->rewind(step);
+  events_.emplace(folder_.path, step);
   std::cerr << "resuming " << folder << " at step " << step << " of " << target_steps() << "\n";
 }
 
@@ -228,7 +234,9 @@ TrainingRun::Result TrainingRun::run() {
 }
 
 void TrainingRun::on_step(const soma::Progress& at) {
-  losses_->add(at.step, at.steps_per_epoch, at.loss);
+  if (const auto row = losses_->add(at)) {
+    events_->add(at.step, {{"loss/step", row->train_loss}, {"learning_rate", at.learning_rate}});
+  }
   // At the end of an epoch the row of metrics.csv comes first, the checkpoint after it.
   if (at.step_in_epoch == at.steps_per_epoch) return;
   const double interval =
@@ -248,7 +256,7 @@ void TrainingRun::on_epoch(const soma::Progress& at, const soma::Evaluation& eva
   write_report("training: epoch " + std::to_string(at.epoch + 1), &evaluation);
   char text[96];
   std::snprintf(text, sizeof text, "epoch %lld: %s loss %.4f", static_cast<long long>(at.epoch + 1),
-                &watched() == &data_.test ? "test" : "validation", evaluation.loss);
+                watched_name(), evaluation.loss);
   std::cerr << text;
   if (!evaluation.confusion.empty()) std::cerr << ", accuracy " << percent(evaluation.accuracy);
   std::cerr << "\n";
@@ -274,7 +282,21 @@ void TrainingRun::add_row(const soma::Progress& at, const soma::Evaluation& eval
   if (classes) row.test_accuracy = evaluation.accuracy;
   row.seconds = at.seconds;
   row.samples_per_second = at.seconds > 0 ? static_cast<double>(at.samples) / at.seconds : 0;
+  row.learning_rate = at.learning_rate;
+  row.data_seconds = at.data_seconds;
+  row.figures = figures_of(evaluation, watched());
   metrics_->add(row);
+  const std::string part = watched_name();
+  std::vector<Scalar> scalars = {{"loss/train", row.train_loss}, {"loss/" + part, row.test_loss}};
+  if (classes) {
+    scalars.push_back({"accuracy/train", *row.train_accuracy});
+    scalars.push_back({"accuracy/" + part, *row.test_accuracy});
+  }
+  for (std::size_t i = 0; i < row.figures.size(); ++i) {
+    if (row.figures[i]) scalars.push_back({kFigureNames[i] + ("/" + part), *row.figures[i]});
+  }
+  scalars.push_back({"samples_per_second", row.samples_per_second});
+  events_->add(at.step, scalars);
 }
 
 void TrainingRun::write_report(const std::string& status,

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "event_file.hpp"
 #include "files.hpp"
 #include "metrics.hpp"
 #include "session.hpp"
@@ -42,6 +43,7 @@ class TrainingRun {
   const RunConfig& config() const { return config_; }
   const std::string& backend_name() const { return backend_.name(); }
   const soma::Backend& backend() const { return backend_; }
+  const soma::Dataset& test_data() const { return data_.test; }
   int threads() const { return trainer_->threads(); }
   const RunFolder& folder() const { return folder_; }
   std::int64_t steps_per_epoch() const;
@@ -56,6 +58,8 @@ class TrainingRun {
   /// Writes everything but the report: metrics first, so that none is missing after a kill.
   void save_checkpoint();
   void add_row(const soma::Progress& at, const soma::Evaluation& evaluation);
+  /// "test" or "validation": the part that is watched.
+  const char* watched_name() const;
   void write_report(const std::string& status, const soma::Evaluation* evaluation) const;
 
   RunConfig config_;
@@ -67,6 +71,7 @@ class TrainingRun {
   std::optional<FolderLock> lock_;
   std::optional<Metrics> metrics_;
   std::optional<StepLosses> losses_;
+  std::optional<EventFile> events_;
   std::optional<soma::Evaluation> last_evaluation_;
   double checkpoint_seconds_ = 0;     ///< what the last one cost
   double last_checkpoint_clock_ = 0;  ///< when it was written, monotonic seconds

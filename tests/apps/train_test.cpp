@@ -65,7 +65,7 @@ TEST(Train, JsonHasAllKeysAndNothingElseIsOnStdout) {
   EXPECT_EQ(keys, (std::vector<std::string>{"run", "model", "data", "backend", "numerics",
                                             "threads", "seed", "steps", "epochs", "train_loss",
                                             "test_loss", "test_accuracy", "seconds", "data_seconds",
-                                            "samples_per_second", "weights_sha256"}));
+                                            "samples_per_second", "weights_sha256", "metrics"}));
   EXPECT_EQ(result.at("run"), "run");
   EXPECT_EQ(result.at("model"), "small");
   EXPECT_EQ(result.at("data"), "idx:bars");
@@ -89,12 +89,14 @@ TEST(Train, FillsTheRunFolder) {
   ASSERT_EQ(task.execute(task.train("run", {"--epochs", "3"})).exit_code, 0);
   std::vector<std::string> files;
   for (const auto& entry : fs::directory_iterator(task.run_path("run"))) {
-    files.push_back(entry.path().filename());
+    const std::string name = entry.path().filename();
+    const bool events = name.starts_with("events.out.tfevents.");  // and a time, host, process
+    files.push_back(events ? "events.out.tfevents" : name);
   }
   std::ranges::sort(files);
-  EXPECT_EQ(files,
-            (Words{"checkpoint.safetensors", "checkpoint.safetensors.previous", "config.json",
-                   "metrics.csv", "model.safetensors", "report.html", "steps.csv"}));
+  EXPECT_EQ(files, (Words{"checkpoint.safetensors", "checkpoint.safetensors.previous",
+                          "config.json", "events.out.tfevents", "metrics.csv", "model.safetensors",
+                          "report.html", "steps.csv"}));
   const std::string report = read_text(task.run_path("run") / "report.html");
   for (const char* part : {"<svg", "Confusion", "Kernels", "Configuration", "</html>"}) {
     EXPECT_NE(report.find(part), std::string::npos) << part;
@@ -107,14 +109,18 @@ TEST(Train, MetricsHaveOneRowPerEpoch) {
   ASSERT_EQ(task.execute(task.train("run", {"--epochs", "3"})).exit_code, 0);
   const auto lines = lines_of(task.run_path("run") / "metrics.csv");
   ASSERT_EQ(lines.size(), 4u);
-  EXPECT_EQ(lines[0],
-            "epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,seconds,"
-            "samples_per_second");
+  EXPECT_EQ(
+      lines[0],
+      "epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,seconds,"
+      "samples_per_second,learning_rate,data_seconds,test_top5_accuracy,test_precision,"
+      "test_recall,test_f1,test_perplexity,test_bits_per_character,test_mae,test_rmse,test_r2");
   for (int epoch = 1; epoch <= 3; ++epoch) {
     std::istringstream row(lines[static_cast<std::size_t>(epoch)]);
     std::vector<double> cells;
-    for (std::string cell; std::getline(row, cell, ',');) cells.push_back(std::stod(cell));
-    ASSERT_EQ(cells.size(), 8u) << lines[static_cast<std::size_t>(epoch)];
+    for (std::string cell; std::getline(row, cell, ',');) {
+      cells.push_back(cell.empty() ? -1 : std::stod(cell));
+    }
+    ASSERT_EQ(cells.size(), 18u) << lines[static_cast<std::size_t>(epoch)];
     EXPECT_EQ(cells[0], epoch);
     EXPECT_EQ(cells[1], epoch * SmallTask::kStepsPerEpoch);
     EXPECT_GT(cells[2], 0);

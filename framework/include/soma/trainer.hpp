@@ -10,6 +10,7 @@
 #include "soma/augmentation.hpp"
 #include "soma/backend.hpp"
 #include "soma/dataset.hpp"
+#include "soma/evaluation.hpp"
 #include "soma/model.hpp"
 #include "soma/observer.hpp"
 #include "soma/optimizer.hpp"
@@ -41,16 +42,6 @@ struct Progress {
   double seconds = 0;            ///< training time so far, over all sessions of this run
   std::int64_t samples = 0;      ///< samples trained on so far, over all sessions
   double data_seconds = 0;       ///< the part of `seconds` that steps waited for their data
-};
-
-struct Evaluation {
-  double loss = 0;
-  /// Of the first loss on classes or signs (Loss::is_binary): the share of right ones, targets
-  /// without an answer (negative, or the loss's ignore_index) left out; else 0.
-  double accuracy = 0;
-  std::int64_t samples = 0;
-  std::vector<std::int64_t>
-      confusion;  ///< [true class * classes + predicted class]; empty for regression
 };
 
 struct FitOptions {
@@ -126,6 +117,19 @@ class SOMA_API Trainer {
   std::vector<KernelReport> kernels(std::int64_t batch);
   /// Bytes of the memory plan (activations, gradients, workspaces, packs) for that batch size.
   std::size_t planned_bytes(std::int64_t batch);
+
+  /// What training holds in memory, in bytes. Of programs it is what their plans say.
+  struct MemoryPlan {
+    std::size_t parameters = 0;  ///< running statistics included
+    std::size_t optimizer = 0;   ///< its state
+    std::size_t gradients = 0;   ///< of the parameters; part of `step`
+    std::size_t step = 0;        ///< activations, gradients, workspaces, packs of an update
+    std::size_t evaluation = 0;  ///< alike, of a batch that is evaluated
+    std::size_t batches = 0;     ///< read ahead
+  };
+  /// For that batch size, compiling what has not been compiled yet. `evaluation_batch`: as that of
+  /// evaluate().
+  MemoryPlan memory(std::int64_t batch, std::int64_t evaluation_batch = 256);
 
   struct State;
 

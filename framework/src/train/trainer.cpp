@@ -10,6 +10,7 @@
 #include "model/state.hpp"
 #include "program/timeline.hpp"
 #include "train/batches.hpp"
+#include "train/scorer.hpp"
 #include "train/threads.hpp"
 #include "train/trainer_state.hpp"
 
@@ -300,42 +301,20 @@ Progress Trainer::fit(const Dataset& train, const FitOptions& options) {
 Evaluation Trainer::evaluate(const Dataset& data, std::int64_t batch) {
   State& s = *state_;
   require_fit(s.model, data);
-  Evaluation result;
-  const auto judged = s.judged();
+  Scorer scorer(s);
   std::vector<std::int64_t> rows;
-  std::vector<std::int32_t> labels, answers;
-  double loss_sum = 0;
-  std::int64_t right = 0, counted = 0;
   for (std::int64_t first = 0; first < data.size(); first += batch) {
     const std::int64_t count = std::min(batch, data.size() - first);
     rows.resize(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = first + i;
     State::Compiled& compiled = s.evaluation_program(count);
     s.load_batch(compiled, data, rows);
-    if (judged) State::read_labels(compiled, *judged, labels);
+    scorer.before(compiled);
     compiled.program->refresh_packs(s.threads);
     compiled.program->run(compiled.instance, s.threads, nullptr, compiled.hooks.get());
-    loss_sum += static_cast<double>(compiled.instance.loss()) * static_cast<double>(count);
-    if (!judged) continue;
-    State::read_answers(compiled, *judged, answers);
-    const bool confuses = data.targets()[judged->number].type == DType::i32;
-    const std::int64_t classes =
-        judged->loss.takes_classes()
-            ? compiled.program->graph().shape(
-                  compiled.program->graph().losses[judged->number].probabilities)[1]
-            : 2;
-    if (confuses) result.confusion.resize(static_cast<std::size_t>(classes * classes));
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      if (labels[i] < 0) continue;
-      ++counted;
-      right += answers[i] == labels[i];
-      if (confuses) ++result.confusion[static_cast<std::size_t>(labels[i] * classes + answers[i])];
-    }
+    scorer.after(compiled, count, data);
   }
-  result.samples = data.size();
-  result.loss = loss_sum / static_cast<double>(data.size());
-  result.accuracy = share(right, counted);
-  return result;
+  return scorer.finish();
 }
 
 Trainer::State::Compiled& Trainer::State::load_step(std::span<const TensorView> inputs,

@@ -7,8 +7,8 @@
 
 namespace {
 
-constexpr double kWidth = 560, kHeight = 300;
-constexpr double kLeft = 58, kRight = 14, kTop = 14, kBottom = 42;
+constexpr double kWidth = 480, kHeight = 270;
+constexpr double kLeft = 56, kRight = 14, kTop = 14, kBottom = 42;
 
 struct Axis {
   double low, high, step;
@@ -69,9 +69,11 @@ std::string line_chart(const std::string& title, const std::string& x_label,
 
   std::string svg = "<figure><figcaption>" + title;
   for (const Series& line : series) {
+    if (line.name.empty() || line.points.empty()) continue;
     svg += " <span class=\"key " + line.css_class + "\">" + line.name + "</span>";
   }
-  svg += "</figcaption>\n<svg viewBox=\"0 0 " + number(kWidth) + " " + number(kHeight) +
+  svg += "</figcaption>\n<svg width=\"" + number(kWidth) + "\" height=\"" + number(kHeight) +
+         "\" viewBox=\"0 0 " + number(kWidth) + " " + number(kHeight) +
          "\" role=\"img\" aria-label=\"" + title + "\">\n";
   for (int i = 0; y.low + i * y.step <= y.high + y.step / 2; ++i) {
     const double value = y.low + i * y.step;

@@ -11,39 +11,44 @@ namespace {
 
 // Colours: one set of names, two palettes; the browser's wish decides.
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#667085;--line:#e3e6eb;
---train:#2563c9;--test:#d9622b;--hit:37,99,201;--miss:217,98,43}
-@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#98a2b3;--line:#313742;
---train:#6ea8ff;--test:#ff9a66;--hit:110,168,255;--miss:255,154,102}}
+:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#5b6577;--line:#e3e6eb;
+--train:#2563c9;--test:#c8501b;--third:#1f8a5b;--hit:37,99,201;--miss:217,98,43;--look:#fff3e6}
+@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#a3acbd;--line:#313742;
+--train:#6ea8ff;--test:#ff9a66;--third:#5fcf9b;--hit:110,168,255;--miss:255,154,102;--look:#3a2a1c}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1200px;padding:28px 20px;background:var(--bg);color:var(--text);
 font:15px/1.5 system-ui,sans-serif}
-h1{font-size:24px;margin:0}h2{font-size:17px;margin:0 0 10px}
-p{margin:4px 0;color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:18px 0}
+h1{font-size:24px;margin:0;overflow-wrap:anywhere}h2{font-size:17px;margin:0 0 10px}h3{font-size:15px;margin:14px 0 4px}
+p{margin:4px 0 10px;color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px;margin:18px 0}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
 .tile b{display:block;font-size:21px;font-weight:600}.tile span{color:var(--soft);font-size:13px}
 section{margin:0 0 14px;overflow-x:auto}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));column-gap:14px}
-figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto}
+section:focus-visible,summary:focus-visible{outline:2px solid var(--train);outline-offset:2px}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));column-gap:14px;align-items:start}
+figure{margin:0}figcaption{font-weight:600}figure svg{width:100%;height:auto;display:block}
 svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis,.tick{stroke:var(--soft)}
-polyline{fill:none;stroke-width:2;stroke-linejoin:round}
+polyline{fill:none;stroke-width:2;stroke-linejoin:round;stroke:var(--train)}
 .train polyline{stroke:var(--train)}.train circle{fill:var(--train)}
 .test polyline{stroke:var(--test)}.test circle{fill:var(--test)}
-.key{font-weight:400;font-size:13px;margin-left:10px}.key.train{color:var(--train)}.key.test{color:var(--test)}
-.key:before{content:"\25CF\00A0"}
+.key{font-weight:400;font-size:13px;margin-left:10px}.key.train,.key.forward{color:var(--train)}
+.key.test,.key.backward{color:var(--test)}.key.update{color:var(--third)}.key:before{content:"\25CF\00A0"}
 table{border-collapse:collapse;font-size:14px}th{color:var(--soft);font-weight:500}
 th,td{padding:4px 10px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
-td.w{white-space:normal}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td.w{white-space:normal;min-width:320px}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .confusion td,.confusion th{text-align:right;padding:5px 9px;min-width:44px;border:1px solid var(--line);
 font-variant-numeric:tabular-nums}
+.sum td{font-weight:600;border-bottom:0}.look td{background:var(--look)}.health th[colspan]{text-align:center}
+.cells{width:100%;max-width:460px;height:auto;display:block}.cells .back{fill:var(--bg)}
+.cells .hit{fill:rgb(var(--hit))}.cells .miss{fill:rgb(var(--miss))}
+.meter{display:inline-block;width:60px;height:8px;border-radius:4px;background:var(--line);margin-right:8px;text-align:left}
+.meter i{display:block;height:8px;border-radius:4px;background:var(--train)}
+.bars{width:100%}.bars td:last-child,.bars th:last-child{width:60%;min-width:180px}
+.bar{display:flex;height:12px}.bar i{display:block}.bar .forward{background:var(--train)}
+.bar .backward{background:var(--test)}.bar .update{background:var(--third)}
+details{margin-top:10px}summary{cursor:pointer;color:var(--soft)}
+@media(max-width:640px){body{padding:16px 10px}.tile,section{padding:11px 12px}th,td{padding:4px 7px}}
 )";
-
-std::string fixed(double value, int digits) {
-  char text[48];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
 
 std::string tile(const std::string& value, const std::string& label) {
   return "<div class=\"tile\"><b>" + escape_html(value) + "</b><span>" + escape_html(label) +
@@ -57,10 +62,14 @@ std::string row(const std::string& name, const std::string& value) {
 
 std::string charts(const Report& report) {
   const double per_epoch = static_cast<double>(std::max<std::int64_t>(1, report.steps_per_epoch));
-  Series train{"train", "train", {}, false}, test{"test", "test", {}, true};
-  Series train_accuracy{"train", "train", {}, true}, test_accuracy{"test", "test", {}, true};
-  for (const auto& loss : report.losses) {
-    train.points.emplace_back(static_cast<double>(loss.step) / per_epoch, loss.train_loss);
+  const std::string& part = report.watched;
+  Series train{"train", "train", {}, false}, test{part, "test", {}, true};
+  Series train_accuracy{"train", "train", {}, true}, test_accuracy{part, "test", {}, true};
+  Series rate{"", "train", {}, false};
+  for (const auto& row : report.losses) {
+    const double x = static_cast<double>(row.step) / per_epoch;
+    train.points.emplace_back(x, row.train_loss);
+    if (row.learning_rate) rate.points.emplace_back(x, *row.learning_rate);
   }
   for (const EpochMetrics& epoch : report.epochs) {
     const double x = static_cast<double>(epoch.step) / per_epoch;
@@ -68,66 +77,23 @@ std::string charts(const Report& report) {
     if (epoch.train_accuracy) train_accuracy.points.emplace_back(x, *epoch.train_accuracy);
     if (epoch.test_accuracy) test_accuracy.points.emplace_back(x, *epoch.test_accuracy);
   }
-  const std::string loss = line_chart("Loss", "epochs", {train, test});
+  std::vector<std::string> drawn = {line_chart("Loss", "epochs", {train, test})};
   // One epoch is a point and no curve; the tiles say it already.
-  const std::string accuracy =
-      report.epochs.size() < 2 ? ""
-                               : line_chart("Accuracy", "epochs", {train_accuracy, test_accuracy});
+  if (report.epochs.size() > 1) {
+    drawn.push_back(line_chart("Accuracy", "epochs", {train_accuracy, test_accuracy}));
+  }
+  if (rate.points.size() > 1) drawn.push_back(line_chart("Learning rate", "epochs", {rate}));
   std::string html;
-  if (!loss.empty()) html += "<section>" + loss + "</section>\n";
-  if (!accuracy.empty()) html += "<section>" + accuracy + "</section>\n";
+  for (const std::string& chart : drawn) {
+    if (!chart.empty()) html += "<section>" + chart + "</section>\n";
+  }
   return html;
-}
-
-std::string confusion(const Report& report) {
-  if (report.evaluation == nullptr || report.evaluation->confusion.empty()) return "";
-  const auto& counts = report.evaluation->confusion;
-  std::vector<std::string> names = report.config.class_names;
-  // The model may have more outputs than the data has classes.
-  while (names.size() * names.size() < counts.size()) names.push_back(std::to_string(names.size()));
-  const std::size_t classes = names.size();
-  if (counts.size() != classes * classes) return "";
-  std::string html =
-      "<section><h2>Confusion</h2><p>Test samples: rows are the true class, columns what the model "
-      "said.</p><table class=\"confusion\"><tr><th></th>";
-  for (const std::string& name : names) html += "<th>" + escape_html(name) + "</th>";
-  html += "</tr>\n";
-  for (std::size_t truth = 0; truth < classes; ++truth) {
-    html += "<tr><th>" + escape_html(names[truth]) + "</th>";
-    std::int64_t total = 0;
-    for (std::size_t said = 0; said < classes; ++said) total += counts[truth * classes + said];
-    for (std::size_t said = 0; said < classes; ++said) {
-      const std::int64_t count = counts[truth * classes + said];
-      const double share = total > 0 ? static_cast<double>(count) / static_cast<double>(total) : 0;
-      // Mistakes are rare: their tint is stretched, so that one in a hundred can be seen.
-      const double tint = truth == said ? 0.55 * share : std::min(0.75, 20 * share);
-      html += "<td style=\"background:rgba(var(--" + std::string(truth == said ? "hit" : "miss") +
-              ")," + fixed(tint, 3) + ")\">" + (count == 0 ? "" : grouped(count)) + "</td>";
-    }
-    html += "</tr>\n";
-  }
-  return html + "</table></section>\n";
-}
-
-std::string kernel_table(const Report& report) {
-  std::string html =
-      "<section><h2>Kernels</h2><p>What one training step runs, in order.</p><table><tr><th "
-      "class=\"n\">#</th><th>layer</th><th>class</th><th>implementation</th><th>op</th></tr>\n";
-  int number = 0;
-  for (const auto& kernel : report.kernels) {
-    html += "<tr><td class=\"n\">" + std::to_string(++number) + "</td><td>" +
-            escape_html(kernel.layer) + "</td><td>" +
-            (kernel.exactness == soma::Exactness::exact ? "exact" : "bounded") + "</td><td><code>" +
-            escape_html(kernel.implementation) + "</code></td><td class=\"w\"><code>" +
-            escape_html(kernel.op) + "</code></td></tr>\n";
-  }
-  return html + "</table></section>\n";
 }
 
 std::string configuration(const Report& report) {
   const RunConfig& config = report.config;
   std::string optimizer =
-      config.optimizer.type + " learning_rate=" + fixed(config.optimizer.learning_rate, 6);
+      config.optimizer.type + " learning_rate=" + fixed_number(config.optimizer.learning_rate, 6);
   for (const auto& [name, value] : config.optimizer.options.entries()) {
     optimizer += " " + name + "=";
     if (const auto* i = std::get_if<std::int64_t>(&value)) optimizer += std::to_string(*i);
@@ -138,9 +104,9 @@ std::string configuration(const Report& report) {
     }
     if (const auto* s = std::get_if<std::string>(&value)) optimizer += *s;
   }
-  return "<section><h2>Configuration</h2><table>\n" + row("model", config.model) +
-         row("parameters", grouped(report.parameters)) + row("data", config.data) +
-         row("training data, SHA-256", config.train_sha256) +
+  return "<section tabindex=\"0\" aria-label=\"Configuration\"><h2>Configuration</h2><table>\n" +
+         row("model", config.model) + row("parameters", grouped(report.parameters)) +
+         row("data", config.data) + row("training data, SHA-256", config.train_sha256) +
          row("test data, SHA-256", config.test_sha256) + row("backend", report.backend) +
          row("numerics", name_of(config.numerics)) +
          row("threads", std::to_string(report.threads)) +
@@ -150,7 +116,42 @@ std::string configuration(const Report& report) {
          "</table></section>\n";
 }
 
+/// The figures of the last epoch that have no tile of their own kind yet.
+std::string figure_tiles(const EpochMetrics& last, const std::string& part) {
+  constexpr struct {
+    std::size_t index;
+    const char* label;
+    bool share;
+  } kShown[] = {{0, "top-5 accuracy", true},
+                {3, "mean F1", false},
+                {4, "perplexity", false},
+                {5, "bits per character", false},
+                {6, "mean absolute error", false},
+                {7, "root mean square error", false},
+                {8, "R2", false}};
+  std::string html;
+  for (const auto& shown : kShown) {
+    const auto& figure = last.figures[shown.index];
+    // Perplexity says something of texts; of other classes the loss says it.
+    if (!figure || (shown.index == 4 && !last.figures[5])) continue;
+    html += tile(shown.share ? percent(*figure) : brief_number(*figure), part + " " + shown.label);
+  }
+  return html;
+}
+
 }  // namespace
+
+std::string fixed_number(double value, int digits) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string brief_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
 
 std::string escape_html(const std::string& text) {
   std::string out;
@@ -189,13 +190,16 @@ std::string report_html(const Report& report) {
       escape_html(report.weights_sha256.substr(0, 12)) + "</code></p>\n<div class=\"tiles\">\n";
   if (!report.epochs.empty()) {
     const EpochMetrics& last = report.epochs.back();
-    if (last.test_accuracy) html += tile(percent(*last.test_accuracy), "test accuracy");
-    html += tile(fixed(last.test_loss, 4), "test loss");
-    html += tile(fixed(last.train_loss, 4), "train loss, last epoch");
+    if (last.test_accuracy)
+      html += tile(percent(*last.test_accuracy), report.watched + " accuracy");
+    html += tile(fixed_number(last.test_loss, 4), report.watched + " loss");
+    html += tile(fixed_number(last.train_loss, 4), "train loss, last epoch");
+    html += figure_tiles(last, report.watched);
     html += tile(grouped(last.step), "steps");
-    html += tile(fixed(last.seconds, 1) + " s", "training time");
+    html += tile(fixed_number(last.seconds, 1) + " s", "training time");
     html += tile(grouped(static_cast<std::int64_t>(last.samples_per_second)), "samples per second");
   }
-  return html + "</div>\n<div class=\"charts\">\n" + charts(report) + confusion(report) +
-         "</div>\n" + kernel_table(report) + configuration(report) + "</body></html>\n";
+  return html + "</div>\n<div class=\"charts\">\n" + charts(report) + "</div>\n" +
+         confusion_section(report) + classes_section(report) + health_section(report) +
+         profile_section(report) + configuration(report) + "</body></html>\n";
 }

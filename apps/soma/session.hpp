@@ -19,6 +19,7 @@ struct RunFolder {
   std::filesystem::path previous() const { return path / "checkpoint.safetensors.previous"; }
   std::filesystem::path metrics() const { return path / "metrics.csv"; }
   std::filesystem::path steps() const { return path / "steps.csv"; }
+  std::filesystem::path health() const { return path / "health.csv"; }
   std::filesystem::path report() const { return path / "report.html"; }
 
   /// Throws soma::FormatError if the folder is not that of a run.

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "memory.hpp"
 #include "session.hpp"
 #include "table.hpp"
 
@@ -62,23 +64,105 @@ std::string heading(const soma::Model& model, std::int64_t n) {
   return text;
 }
 
+nlohmann::ordered_json memory_json(const MemoryNeeds& m, const std::string& optimizer) {
+  nlohmann::ordered_json out = {{"batch", m.batch},
+                                {"optimizer", optimizer},
+                                {"inference_batch", m.inference_batch},
+                                {"inference_bytes", m.training.parameters + m.inference},
+                                {"training",
+                                 {{"parameters", m.training.parameters},
+                                  {"gradients", m.training.gradients},
+                                  {"optimizer", m.training.optimizer},
+                                  {"activations", m.training.step - m.training.gradients},
+                                  {"evaluation", m.training.evaluation},
+                                  {"batches", m.training.batches}}},
+                                {"training_bytes", m.training_total},
+                                {"process", nullptr}};
+  if (m.process) {
+    out["process"] = {{"own", m.process->own},
+                      {"data", m.process->data},
+                      {"loading_peak", m.process->loading},
+                      {"predicted_peak", m.process->peak}};
+  }
+  return out;
+}
+
+void print_memory(const MemoryNeeds& m, const std::string& optimizer) {
+  using enum Table::Align;
+  Table table({{"memory"},
+               {"inference, batch " + std::to_string(m.inference_batch), right},
+               {"training, batch " + std::to_string(m.batch) + ", " + optimizer, right}});
+  const soma::Trainer::MemoryPlan& t = m.training;
+  table.add({"parameters", bytes_text(t.parameters), bytes_text(t.parameters)});
+  table.add({"gradients", "", bytes_text(t.gradients)});
+  table.add({"optimizer state", "", bytes_text(t.optimizer)});
+  table.add({"activations, workspaces", bytes_text(m.inference), bytes_text(t.step - t.gradients)});
+  if (t.evaluation > 0) table.add({"evaluation", "", bytes_text(t.evaluation)});
+  table.add({"batches read ahead", "", bytes_text(t.batches)});
+  table.add({"total", bytes_text(t.parameters + m.inference), bytes_text(m.training_total)});
+  if (m.process) {
+    table.add({"data set", "", bytes_text(m.process->data)});
+    table.add({"program and kernels", "", bytes_text(m.process->own)});
+    table.add({"predicted peak", "", bytes_text(m.process->peak)});
+  }
+  std::cout << "\n";
+  table.print(std::cout);
+}
+
+/// The optimizer that `soma train` would take.
+soma::Optimizer optimizer_of(const std::string& name) {
+  if (name != "momentum") return soma::optimizer_from_name(name);
+  return soma::Sgd{.momentum = 0.9};
+}
+
 }  // namespace
 
 int run_summary(Arguments args) {
-  std::string source;
+  std::string source, spec, optimizer, backend_name = "auto";
   std::optional<std::int64_t> batch;
   bool json = false;
-  CommandLine line("summary", "MODEL|RUN|FILE [options]",
-                   "The layers of a model: a built-in name, a JSON file, a run folder or a "
-                   ".safetensors file.\nMACs are the multiply-adds of one forward pass.");
+  CommandLine line(
+      "summary", "MODEL|RUN|FILE [options]",
+      "The layers of a model: a built-in name, a JSON file, a run folder or a .safetensors file.\n"
+      "MACs are the multiply-adds of one forward pass. Memory is what the plans of training and "
+      "prediction\nsay; with --data, what soma train will have resident at most.");
   line.positional("MODEL", &source)
-      .option("batch", &batch, "B", "samples at a time (default 1)")
+      .option("batch", &batch, "B", "samples at a time (default 1; of a training step: by model)")
+      .option("data", &spec, "SPEC", "the data that training will hold in memory")
+      .option("optimizer", &optimizer, "NAME", "whose state training keeps (default: by model)")
+      .option("backend", &backend_name, "NAME", "whose kernels are planned for (default auto)")
       .flag("json", &json, "print one line of JSON");
   if (!line.parse(args)) return 0;
   require_at_least("batch", batch, 1);
   const std::int64_t n = batch.value_or(1);
 
-  const soma::Model model = any_model(source);
+  // Without a backend there are layers to show all the same.
+  const bool must_plan = !spec.empty() || line.given("backend");
+  soma::Backend backend;
+  std::optional<MemoryNeeds> memory;
+  const auto attempt = [&](const auto& plan) {
+    try {
+      plan();
+    } catch (const soma::Error& e) {
+      if (must_plan) throw;
+      std::cerr << "soma: no memory plan: " << e.what() << "\n";
+    }
+  };
+  attempt([&] { backend = open_backend(backend_name, soma::Numerics::fast); });
+  std::optional<MeasuredData> data;
+  if (!spec.empty()) data.emplace(spec);
+  const bool is_built_in = std::ranges::count(soma::Model::builtin_names(), source) > 0;
+  soma::Model model =
+      is_built_in && data ? soma::Model::named(source, data->split.train) : any_model(source);
+  if (data) require_fit(model, data->split.train);
+  const TrainingDefaults defaults = training_defaults(model.name());
+  if (optimizer.empty()) optimizer = defaults.optimizer;
+  attempt([&] {
+    if (!backend) return;
+    memory = memory_needs(model, backend, optimizer_of(optimizer), batch.value_or(defaults.batch),
+                          n, data ? &*data : nullptr);
+  });
+  if (!model.initialized()) model.initialize(1);
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
   Table table({{"layer"},
                {"type"},
@@ -109,25 +193,35 @@ int run_summary(Arguments args) {
     parameters += layer.parameters;
     macs += layer.macs * n;
   }
+  std::int64_t buffers = 0;
+  for (const soma::Parameter& p : model.parameters()) {
+    if (!p.trainable) buffers += p.value.elements();
+  }
   constexpr std::int64_t kBytesOfFloat = 4;
   if (json) {
-    const nlohmann::ordered_json out = {{"model", model.name()},
-                                        {"loss", name_of(model.loss())},
-                                        {"batch", n},
-                                        {"input", dims_of(model.input_shape().batched(n))},
-                                        {"output", dims_of(model.output_shape().batched(n))},
-                                        {"inputs", inputs_json(model, n)},
-                                        {"outputs", outputs_json(model, n)},
-                                        {"layers", layers},
-                                        {"parameters", parameters},
-                                        {"parameter_bytes", parameters * kBytesOfFloat},
-                                        {"macs", macs}};
+    nlohmann::ordered_json out = {{"model", model.name()},
+                                  {"loss", name_of(model.loss())},
+                                  {"batch", n},
+                                  {"input", dims_of(model.input_shape().batched(n))},
+                                  {"output", dims_of(model.output_shape().batched(n))},
+                                  {"inputs", inputs_json(model, n)},
+                                  {"outputs", outputs_json(model, n)},
+                                  {"layers", layers},
+                                  {"parameters", parameters},
+                                  {"parameter_bytes", parameters * kBytesOfFloat},
+                                  {"macs", macs},
+                                  {"buffers", buffers},
+                                  {"memory", nullptr}};
+    if (memory) out["memory"] = memory_json(*memory, optimizer);
     std::cout << out.dump() << "\n";
     return 0;
   }
   std::cout << heading(model, n) << "\n\n";
   table.add({"total", "", "", "", grouped(parameters), grouped(macs)});
   table.print(std::cout);
-  std::cout << "\n" << grouped(parameters * kBytesOfFloat) << " bytes of parameters\n";
+  std::cout << "\n" << grouped(parameters) << " trainable parameters";
+  if (buffers > 0) std::cout << ", " << grouped(buffers) << " running statistics";
+  std::cout << ", " << grouped(parameters * kBytesOfFloat) << " bytes of parameters\n";
+  if (memory) print_memory(*memory, optimizer);
   return 0;
 }

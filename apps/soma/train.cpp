@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "command_line.hpp"
+#include "memory.hpp"
 #include "training_run.hpp"
 
 namespace {
@@ -192,6 +193,7 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
       line["fallback"] = {{"backend", fell.backend}, {"ops", fell.ops}, {"share", fell.share}};
     }
     line["metrics"] = figures_json(result.evaluation, run.test_data());
+    line["peak_memory_bytes"] = peak_resident_bytes();
     std::cout << line.dump() << "\n";
     return;
   }

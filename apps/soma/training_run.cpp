@@ -20,6 +20,7 @@ constexpr double kCheckpointSeconds = 15;
 constexpr double kCheckpointShare = 0.02;
 // Epochs that are shorter than this share a checkpoint, a report and a line.
 constexpr double kEpochSeconds = 1;
+constexpr std::int64_t kLongEpoch = 40;  // steps
 
 std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
@@ -141,6 +142,7 @@ void TrainingRun::create_folder(const std::string& out) {
   metrics_.emplace(folder_.metrics());
   losses_.emplace(folder_.steps());
   events_.emplace(folder_.path, 0);
+  health_.emplace(folder_.health());
 }
 
 void TrainingRun::open_folder(const std::string& folder) {
@@ -159,6 +161,8 @@ void TrainingRun::open_folder(const std::string& folder) {
   if (step < target_steps()) metrics_->rewind(step, steps_per_epoch());
   losses_->rewind(step);
   events_.emplace(folder_.path, step);
+  health_.emplace(folder_.health());
+  health_->rewind(step);
   std::cerr << "resuming " << folder << " at step " << step << " of " << target_steps() << "\n";
 }
 
@@ -188,6 +192,8 @@ TrainingRun::Result TrainingRun::run() {
   last_checkpoint_clock_ = clock_seconds();
   const std::int64_t first_step = trainer_->progress().step;
   {
+    probe_.emplace(model_);
+    watch_next_step(trainer_->progress());
     const auto bar = soma::progress_bar();
     soma::FitOptions fit;
     fit.epochs = config_.epochs;
@@ -204,6 +210,7 @@ TrainingRun::Result TrainingRun::run() {
       on_epoch(at, *evaluation);
     };
     trainer_->fit(data_.train, fit);
+    trainer_->observe(nullptr);
   }
   const soma::Progress& at = trainer_->progress();
   Result result;
@@ -237,6 +244,13 @@ void TrainingRun::on_step(const soma::Progress& at) {
   if (const auto row = losses_->add(at)) {
     events_->add(at.step, {{"loss/step", row->train_loss}, {"learning_rate", at.learning_rate}});
   }
+  auto layers = probe_->take();
+  if (!layers.empty() && (at.step_in_epoch == whole_batches() || at.step == target_steps())) {
+    const std::int64_t epoch = (at.step + at.steps_per_epoch - 1) / at.steps_per_epoch;
+    health_->add({epoch, at.step, std::move(layers)});
+    last_health_clock_ = clock_seconds();
+  }
+  watch_next_step(at);
   // At the end of an epoch the row of metrics.csv comes first, the checkpoint after it.
   if (at.step_in_epoch == at.steps_per_epoch) return;
   const double interval =
@@ -245,6 +259,21 @@ void TrainingRun::on_step(const soma::Progress& at) {
                        ? at.step % config_.checkpoint_every == 0
                        : clock_seconds() - last_checkpoint_clock_ >= interval;
   if (due) save_checkpoint();
+}
+
+std::int64_t TrainingRun::whole_batches() const {
+  return data_.train.size() / std::min(config_.batch, data_.train.size());
+}
+
+void TrainingRun::watch_next_step(const soma::Progress& at) {
+  const std::int64_t whole = whole_batches();
+  const std::int64_t next = at.step % steps_per_epoch() + 1;
+  const bool due =
+      health_->epochs().empty() || clock_seconds() - last_health_clock_ >= kEpochSeconds;
+  // Some more in a long first epoch, for the times of the kernels.
+  const bool timed = at.step < steps_per_epoch() && whole >= kLongEpoch && next % (whole / 8) == 0;
+  const bool wanted = (next == whole && due) || timed || at.step + 1 == target_steps();
+  trainer_->observe(wanted ? &*probe_ : nullptr);
 }
 
 void TrainingRun::on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation) {
@@ -266,6 +295,7 @@ void TrainingRun::save_checkpoint() {
   const double start = clock_seconds();
   losses_->save();
   metrics_->save();
+  health_->save();
   trainer_->save_checkpoint(folder_.checkpoint());
   last_checkpoint_clock_ = clock_seconds();
   checkpoint_seconds_ = last_checkpoint_clock_ - start;
@@ -302,6 +332,7 @@ void TrainingRun::add_row(const soma::Progress& at, const soma::Evaluation& eval
 void TrainingRun::write_report(const std::string& status,
                                const soma::Evaluation* evaluation) const {
   const auto kernels = trainer_->kernels(std::min(config_.batch, data_.train.size()));
+  const auto profile = probe_ ? probe_->profile() : std::vector<StepProbe::KernelTime>();
   const Report report{.config = config_,
                       .backend = backend_.name(),
                       .status = status,
@@ -312,6 +343,9 @@ void TrainingRun::write_report(const std::string& status,
                       .epochs = metrics_->rows(),
                       .losses = losses_->rows(),
                       .evaluation = evaluation,
-                      .kernels = kernels};
+                      .kernels = kernels,
+                      .watched = watched_name(),
+                      .health = health_->epochs(),
+                      .profile = profile};
   write_file(folder_.report(), report_html(report));
 }

@@ -6,6 +6,7 @@
 
 #include "event_file.hpp"
 #include "files.hpp"
+#include "health_log.hpp"
 #include "metrics.hpp"
 #include "session.hpp"
 #include "soma/trainer.hpp"
@@ -55,6 +56,10 @@ class TrainingRun {
   void load_newest_checkpoint();
   void on_step(const soma::Progress& at);
   void on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation);
+  std::int64_t whole_batches() const;  ///< of an epoch
+  /// Lets the probe look at the next step if it is one to look at: the last whole batch of an
+  /// epoch, and of the run whatever it is.
+  void watch_next_step(const soma::Progress& at);
   /// Writes everything but the report: metrics first, so that none is missing after a kill.
   void save_checkpoint();
   void add_row(const soma::Progress& at, const soma::Evaluation& evaluation);
@@ -72,7 +77,10 @@ class TrainingRun {
   std::optional<Metrics> metrics_;
   std::optional<StepLosses> losses_;
   std::optional<EventFile> events_;
+  std::optional<HealthLog> health_;
+  std::optional<StepProbe> probe_;
   std::optional<soma::Evaluation> last_evaluation_;
   double checkpoint_seconds_ = 0;     ///< what the last one cost
+  double last_health_clock_ = -1;     ///< when the layers were looked at, monotonic seconds
   double last_checkpoint_clock_ = 0;  ///< when it was written, monotonic seconds
 };

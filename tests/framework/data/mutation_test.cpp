@@ -1,6 +1,8 @@
 // Damaged files of every form: each is read, or refused with one sentence that names it. How many
 // of each form is in SOMA_MUTATIONS (default 300); a build with -DSOMA_SANITIZE=address,undefined
 // sees what does not crash by luck.
+#include "mutation.hpp"
+
 #include <gtest/gtest.h>
 #include <png.h>
 #include <zlib.h>
@@ -11,57 +13,14 @@
 
 #include "soma/dataset.hpp"
 #include "soma/error.hpp"
-#include "soma/philox.hpp"
 #include "temporary_folder.hpp"
 
 namespace {
-
-int mutations() {
-  const char* text = std::getenv("SOMA_MUTATIONS");
-  return text == nullptr ? 300 : std::atoi(text);
-}
 
 std::string little(std::uint64_t n, int bytes) {
   std::string text;
   for (int i = 0; i < bytes; ++i) text += static_cast<char>(n >> 8 * i);
   return text;
-}
-
-/// The bytes with a few changes: bits, bytes that formats care about, pieces cut, doubled or moved.
-std::string mutated(std::string bytes, std::uint32_t number) {
-  const soma::PhiloxStream stream(7, "mutation");
-  std::uint32_t next = 0;
-  const auto below = [&](std::size_t n) { return n == 0 ? 0 : stream.bits(number, next++) % n; };
-  static constexpr char kText[] = "\0\xff\x7f\x80\"',;\n\r\t 0-.e+()[]{}PK";
-  constexpr std::string_view kLiked(kText, sizeof kText - 1);
-  const std::size_t changes = 1 + below(4);
-  for (std::size_t i = 0; i < changes && !bytes.empty(); ++i) {
-    const std::size_t at = below(bytes.size()),
-                      length = below(std::min<std::size_t>(64, bytes.size() - at)) + 1;
-    switch (below(7)) {
-      case 0:
-        bytes[at] = static_cast<char>(bytes[at] ^ 1 << below(8));
-        break;
-      case 1:
-        bytes[at] = kLiked[below(kLiked.size())];
-        break;
-      case 2:
-        bytes.insert(at, 1, kLiked[below(kLiked.size())]);
-        break;
-      case 3:
-        bytes.erase(at, length);
-        break;
-      case 4:
-        bytes.insert(at, bytes.substr(below(bytes.size()), length));
-        break;
-      case 5:
-        bytes.resize(at);
-        break;
-      default:
-        for (std::size_t k = at; k < std::min(at + 4, bytes.size()); ++k) bytes[k] = '\xff';
-    }
-  }
-  return bytes;
 }
 
 std::string csv() {

@@ -18,6 +18,11 @@ std::span<const Chapter> chapters() {
               smooth_experiments()},
       Chapter{"Brains and machines", "What artificial neurons share with those of a brain.",
               biology_experiments()},
+      Chapter{"Activations", "The functions of a neuron, computed, compared and tabulated.",
+              activation_experiments()},
+      Chapter{"What nets can express",
+              "Why non-linearity, how near a net comes, and which activation.",
+              expression_experiments()},
   };
   return kChapters;
 }

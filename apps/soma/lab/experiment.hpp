@@ -63,5 +63,7 @@ std::span<const Experiment> logic_experiments();
 std::span<const Experiment> perceptron_experiments();
 std::span<const Experiment> smooth_experiments();
 std::span<const Experiment> biology_experiments();
+std::span<const Experiment> activation_experiments();
+std::span<const Experiment> expression_experiments();
 
 }  // namespace lab

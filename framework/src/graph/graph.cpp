@@ -5,6 +5,7 @@
 #include "soma/error.hpp"
 #include "soma/plugins.hpp"
 #include "soma/sdk/ops/activation.hpp"
+#include "soma/sdk/ops/prelu.hpp"
 
 namespace soma {
 
@@ -149,8 +150,12 @@ Value GraphBuilder::reshape(const Value& value, const Shape& shape) {
   return view;
 }
 
+// The one built-in activation that learns: a slope for each channel, "<layer>.slope", from 0.25 as
+// in He et al., arXiv:1502.01852.
+constexpr std::string_view kPRelu = "prelu";
+
 bool GraphBuilder::knows_activation(const std::string& name) {
-  return ops::is_identity(name) || ops::find_activation(name) != nullptr ||
+  return ops::is_identity(name) || name == kPRelu || ops::find_activation(name) != nullptr ||
          find_activation_plugin(name) != nullptr;
 }
 
@@ -159,9 +164,14 @@ Value GraphBuilder::activation(const Value& x, const std::string& name) {
   if (const ops::NamedActivation* row = ops::find_activation(name)) {
     return emit_one(row->make().forward(x.shape, purpose_), {x});
   }
+  if (name == kPRelu) {
+    const Value slope =
+        parameter("slope", {ops::PRelu::channels(x.shape)}, Init::constant(0.25), 0, 0);
+    return emit_one(ops::PRelu::forward(x.shape, slope.shape, purpose_), {x, slope});
+  }
   const soma_activation* plugin = find_activation_plugin(name);
   if (plugin == nullptr) {
-    std::string known = "identity";
+    std::string known = "identity, prelu";
     for (const ops::NamedActivation& row : ops::kNamedActivations) {
       known += ", " + std::string(row.name);
     }

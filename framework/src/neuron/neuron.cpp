@@ -35,11 +35,12 @@ std::pair<Forward, Backward> find_activation(const std::string& name) {
               }};
     });
   }
-  if (const soma_activation* plugin = find_activation_plugin(name)) {
-    if (plugin->parameter_count > 0) {
-      throw ShapeError("neuron: activation '" + name +
-                       "' has learnable numbers, which a single neuron does not keep");
-    }
+  const soma_activation* plugin = find_activation_plugin(name);
+  if (name == "prelu" || (plugin != nullptr && plugin->parameter_count > 0)) {
+    throw ShapeError("neuron: activation '" + name +
+                     "' has learnable numbers, which a single neuron does not keep");
+  }
+  if (plugin != nullptr) {
     return {plugin->forward_f32, plugin->backward_f32};
   }
   throw ShapeError("neuron: unknown activation '" + name + "'");

@@ -25,7 +25,8 @@ template <>
 struct Kind<soma_activation> {
   static constexpr const char* kWord = "activation";
   static bool builtin(std::string_view name) {
-    return name == "identity" || name == "swish" || ops::find_activation(name) != nullptr;
+    return name == "identity" || name == "swish" || name == "prelu" ||
+           ops::find_activation(name) != nullptr;
   }
 };
 template <>

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kBatch = 5, kFeatures = 6;
 
 std::vector<std::string> activation_names() {
-  std::vector<std::string> names = {"identity", "swish"};
+  std::vector<std::string> names = {"identity", "swish", "prelu"};
   for (const ops::NamedActivation& row : ops::kNamedActivations) names.emplace_back(row.name);
   return names;
 }
@@ -113,6 +113,29 @@ TEST(Activations, TakeHeBeforeWhatGrowsAndXavierBeforeWhatSaturates) {
   for (const char* name : {"softsign", "hard_sigmoid", "identity"}) {
     EXPECT_EQ(first_weight(name, Init::automatic), first_weight(name, Init::xavier_uniform))
         << name;
+  }
+}
+
+TEST(PRelu, LearnsOneSlopeForEachChannel) {
+  Model net({2, 3});
+  net.add(Activation{.function = "prelu"}, "bend");
+  net.set_loss(Loss::mean_squared_error);
+  net.initialize(1);
+  ASSERT_EQ(net.parameters().size(), 1u);
+  EXPECT_EQ(net.parameters()[0].name, "bend.slope");
+  ASSERT_EQ(net.parameters()[0].value.shape(), Shape({3}));
+  for (const float slope : net.parameters()[0].value.as<float>()) EXPECT_EQ(slope, 0.25f);
+
+  const std::vector<float> x = numbers(60, "prelu");
+  std::vector<float> targets(x);
+  const float slopes[] = {0.1f, -0.5f, 2.0f};
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (x[i] < 0) targets[i] = slopes[i % 3] * x[i];
+  }
+  Trainer trainer(net, backend("tbb"), {.optimizer = Sgd{.learning_rate = 2}});
+  for (int step = 0; step < 300; ++step) trainer.step(x, targets);
+  for (std::size_t c = 0; c < 3; ++c) {
+    EXPECT_NEAR(net.parameters()[0].value.as<float>()[c], slopes[c], 1e-3) << "channel " << c;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "plot.hpp"
 #include "random.hpp"
 #include "soma/dataset.hpp"
+#include "soma/lbfgs.hpp"
 #include "soma/model.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
@@ -136,7 +137,7 @@ Finding linear_collapse(const Setting& setting) {
 }
 
 double largest_error(const Setting& setting, const std::function<double(double)>& f,
-                     std::int64_t width, std::uint64_t seed, int steps) {
+                     std::int64_t width, std::uint64_t seed, int iterations) {
   constexpr std::size_t kPoints = 128;
   std::vector<float> x(kPoints), t(kPoints);
   for (std::size_t i = 0; i < kPoints; ++i) {
@@ -152,12 +153,11 @@ double largest_error(const Setting& setting, const std::function<double(double)>
   auto biases = net.parameters()[1].value.as<float>();
   Random random(seed, "lab.approximation");
   for (float& b : biases) b = static_cast<float>(random.uniform(-3, 3));
-  soma::Trainer trainer(net, setting.backend,
-                        {.optimizer = soma::Adam{.learning_rate = 0.02},
-                         .seed = seed,
-                         .threads = 1,
-                         .schedule = "cosine(total=" + std::to_string(steps) + ")"});
-  for (int step = 0; step < steps; ++step) trainer.step(x, t);
+  soma::Tensor inputs({kPoints, 1}), targets({kPoints, 1});
+  std::ranges::copy(x, inputs.as<float>().begin());
+  std::ranges::copy(t, targets.as<float>().begin());
+  soma::Lbfgs{.iterations = iterations}.fit(
+      net, setting.backend, soma::Dataset("function", std::move(inputs), std::move(targets)), 1);
   const soma::Predictor predict(net, setting.backend, {.max_batch = kPoints, .concurrency = 1});
   std::vector<float> y(kPoints);
   predict.run(std::span<const float>(x), y);
@@ -178,13 +178,15 @@ Finding universal_approximation(const Setting& setting) {
       {"exp(-20x^2)", [](double x) { return std::exp(-20 * x * x); }},
       {"sin(2x) + cos(7x)/2", [](double x) { return std::sin(2 * x) + std::cos(7 * x) / 2; }},
   };
-  constexpr std::array<std::int64_t, 4> kWidths{1, 3, 9, 27};
-  const int seeds = setting.quick ? 2 : 5, steps = setting.quick ? 3000 : 8000;
+  constexpr std::array<std::int64_t, 4> kWidths{1, 2, 4, 16};
+  const int seeds = setting.quick ? 3 : 5, iterations = setting.quick ? 600 : 4000;
   Finding found;
   for (int s = 0; s < seeds; ++s)
     found.seeds.push_back(setting.seed + static_cast<std::uint64_t>(s));
   Plot plot("Wider nets come nearer", "hidden neurons", "largest error on [-1, 1]");
   plot.log_x().log_y();
+  // Below this, errors are those of training in float32, not of the width.
+  constexpr double kClose = 0.02;
   int falling = 0;
   double widest = 0;
   for (const Target& target : kTargets) {
@@ -193,8 +195,8 @@ Finding universal_approximation(const Setting& setting) {
     for (const std::int64_t width : kWidths) {
       double best = 1e9;
       for (const auto seed : found.seeds)
-        best = std::min(best, largest_error(setting, target.f, width, seed, steps));
-      falls &= line.empty() || best < line.back().second;
+        best = std::min(best, largest_error(setting, target.f, width, seed, iterations));
+      falls &= line.empty() || best < line.back().second || best < kClose;
       line.emplace_back(static_cast<double>(width), best);
       found.figures.push_back({std::string(target.name) + " width " + std::to_string(width), best});
     }
@@ -202,11 +204,11 @@ Finding universal_approximation(const Setting& setting) {
     widest = std::max(widest, line.back().second);
     plot.line(target.name, line);
   }
-  found.holds = falling == 5 && widest < 0.1;
+  found.holds = falling == 5 && widest < kClose;
   found.measured = "The largest error of the best of " + std::to_string(seeds) +
-                   " starts fell with every step in width (1, 3, 9, 27) on " +
+                   " starts fell with every step in width (1, 2, 4, 16) on " +
                    std::to_string(falling) +
-                   " of 5 functions; with 27 hidden neurons it is at most " + text_of(widest) + ".";
+                   " of 5 functions; with 16 hidden neurons it is at most " + text_of(widest) + ".";
   found.picture = plot.svg();
   return found;
 }
@@ -273,7 +275,7 @@ constexpr Experiment kExperiments[] = {
     {"universal_approximation", "S30", "One hidden layer comes as near as one likes",
      "A net with one hidden layer approximates any continuous function, the better the wider it "
      "is.",
-     "Largest error over [-1, 1] on five functions for 1 to 27 hidden neurons (tanh, Adam), best "
+     "Largest error over [-1, 1] on five functions for 1 to 16 hidden neurons (tanh, L-BFGS), best "
      "of several starts. Cybenko (1989).",
      "leaves the activation out", universal_approximation},
     {"swish_against_relu", "S31", "Does swish beat ReLU?",

@@ -23,6 +23,12 @@ std::span<const Chapter> chapters() {
       Chapter{"What nets can express",
               "Why non-linearity, how near a net comes, and which activation.",
               expression_experiments()},
+      Chapter{"Learning",
+              "Forward, loss, backward, update: the steps of training and what drives them.",
+              learning_experiments()},
+      Chapter{"Healthy gradients",
+              "Where learning starts from, and what becomes of signals and gradients over depth.",
+              gradient_health_experiments()},
   };
   return kChapters;
 }

@@ -65,6 +65,8 @@ std::span<const Experiment> smooth_experiments();
 std::span<const Experiment> biology_experiments();
 std::span<const Experiment> activation_experiments();
 std::span<const Experiment> expression_experiments();
+std::span<const Experiment> architecture_experiments();
+std::span<const Experiment> sequence_experiments();
 std::span<const Experiment> learning_experiments();
 std::span<const Experiment> gradient_health_experiments();
 

@@ -73,6 +73,10 @@ SOMA_API PluginRecord load_plugin(const std::filesystem::path& file);
 /// against loading it. Brings nothing yet.
 SOMA_API PluginRecord inspect_plugin(const std::filesystem::path& file);
 
+/// The plugins of which a backend was opened, or an activation, layer, loss or optimizer was looked
+/// up by its name, in this process so far; in the order of their first use.
+SOMA_API std::vector<PluginRecord> plugins_in_use();
+
 /// How often, in this process, a function of a plugin came back with another MXCSR (rounding,
 /// flush-to-zero, exception masks) than it was called with. The host puts it back each time.
 SOMA_API std::uint64_t fp_environment_faults() noexcept;

@@ -31,6 +31,8 @@ PluginRecord inspect_plugin(const std::filesystem::path& file) {
   return record;
 }
 
+std::vector<PluginRecord> plugins_in_use() { return Registry::instance().in_use(); }
+
 std::uint64_t fp_environment_faults() noexcept {
   return plugins::fp_faults.load(std::memory_order_relaxed);
 }

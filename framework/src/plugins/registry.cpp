@@ -123,6 +123,17 @@ PluginRecord Registry::load(const fs::path& file) {
   return admitted(whole).record;
 }
 
+std::vector<PluginRecord> Registry::in_use() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<PluginRecord> records;
+  for (const fs::path& file : used_) records.push_back(plugins_.at(file).record);
+  return records;
+}
+
+void Registry::note_use(const fs::path& file) {
+  if (std::ranges::find(used_, file) == used_.end()) used_.push_back(file);
+}
+
 Rejection Registry::claim_names(const fs::path& file, const Manifest& manifest) {
   if (Rejection no =
           each_kind(manifest, [&](const auto& tables) { return check_free(tables, owners_); }))
@@ -201,6 +212,7 @@ Registry::BackendSource Registry::backend(std::string_view name) {
     return false;
   });
   if (found.table == nullptr) throw_not_found(name);
+  note_use(*found.file);
   return found;
 }
 
@@ -235,6 +247,7 @@ const Table* Registry::table(std::string_view name) {
     for (const Table& table : plugin.manifest.tables<Table>()) {
       if (name == table.name) found = &table;
     }
+    if (found != nullptr) note_use(plugin.record.path);
     return found != nullptr;
   });
   return found;

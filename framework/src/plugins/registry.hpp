@@ -23,6 +23,8 @@ class Registry {
   void add_folder(const std::filesystem::path& folder);
   std::vector<std::filesystem::path> folders() const;
   std::vector<PluginRecord> list();
+  /// Those that backend() or table() found something in, in the order of their first use.
+  std::vector<PluginRecord> in_use() const;
   /// Admits a file ahead of all that the search finds.
   PluginRecord load(const std::filesystem::path& file);
 
@@ -53,6 +55,7 @@ class Registry {
 
   std::vector<FoundFile> find() const;
   const Plugin& admitted(const std::filesystem::path& file);
+  void note_use(const std::filesystem::path& file);
   Rejection claim_names(const std::filesystem::path& file, const Manifest& manifest);
   /// Calls visit(plugin) on each ready plugin, that of file name `first` before the others, until
   /// it returns true.
@@ -65,6 +68,7 @@ class Registry {
   std::vector<std::filesystem::path> added_;
   std::vector<std::filesystem::path> loaded_;  // asked for by name, before the search
   std::map<std::filesystem::path, Plugin> plugins_;
+  std::vector<std::filesystem::path> used_;
   /// Which file brought a name of a kind: "layer squeeze_excite".
   std::map<std::string, std::filesystem::path, std::less<>> owners_;
 };

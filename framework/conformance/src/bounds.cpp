@@ -304,12 +304,16 @@ std::vector<Expected> expect(const Oracle& oracle, const Op& op, const Operands&
 
 Deviation deviation(const std::vector<Array>& outputs, const std::vector<Expected>& expected) {
   Deviation d;
-  const auto fail = [&d](std::string message) {
-    if (d.failures++ == 0) d.message = std::move(message);
+  std::size_t o = 0, i = 0;
+  const auto fail = [&](std::string message) {
+    if (d.failures++ > 0) return;
+    d.message = std::move(message);
+    d.output = o;
+    d.element = i;
   };
-  for (std::size_t o = 0; o < expected.size(); ++o) {
+  for (o = 0; o < expected.size(); ++o) {
     const Expected& e = expected[o];
-    for (std::size_t i = 0; i < e.value.size(); ++i) {
+    for (i = 0; i < e.value.size(); ++i) {
       if (e.integral) {
         const std::int32_t got = outputs[o].as<std::int32_t>()[i];
         if (got != static_cast<std::int32_t>(e.value[i])) {

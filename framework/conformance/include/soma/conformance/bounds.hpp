@@ -32,6 +32,7 @@ struct Deviation {
   double worst_share = 0;  ///< largest |y - value| / limit
   std::string message;     ///< of the first element that breaks its limit or class; empty if none
   std::size_t failures = 0;
+  std::size_t output = 0, element = 0;  ///< of that first one
 };
 
 /// Each finite expected element inside its limit and each of the expected class. A result that

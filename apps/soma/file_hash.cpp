@@ -7,8 +7,7 @@
 #include "files.hpp"
 #include "soma/error.hpp"
 
-std::string sha256_of_file(const std::filesystem::path& file) {
-  const std::string bytes = read_file(file);
+std::string sha256_of_text(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
   if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
@@ -21,4 +20,8 @@ std::string sha256_of_file(const std::filesystem::path& file) {
     hex += kDigits[digest[i] & 15];
   }
   return hex;
+}
+
+std::string sha256_of_file(const std::filesystem::path& file) {
+  return sha256_of_text(read_file(file));
 }

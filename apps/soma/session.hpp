@@ -21,6 +21,7 @@ struct RunFolder {
   std::filesystem::path steps() const { return path / "steps.csv"; }
   std::filesystem::path health() const { return path / "health.csv"; }
   std::filesystem::path report() const { return path / "report.html"; }
+  std::filesystem::path certificate() const { return path / "certificate.json"; }
 
   /// Throws soma::FormatError if the folder is not that of a run.
   RunConfig read_config() const;

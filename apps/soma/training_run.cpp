@@ -79,19 +79,21 @@ bool is_fresh(const RunFolder& folder) {
 
 }  // namespace
 
+soma::TrainerOptions trainer_options(const RunConfig& config) {
+  return {.optimizer = config.optimizer,
+          .seed = static_cast<std::uint64_t>(config.seed),
+          .threads = static_cast<int>(config.threads),
+          .schedule = config.schedule,
+          .regularization = config.regularization};
+}
+
 TrainingRun::TrainingRun(RunConfig config, soma::Model model, soma::DataSplit data)
     : config_(std::move(config)), model_(std::move(model)), data_(std::move(data)) {
   require_fit(model_, data_.train);
   require_fit(model_, data_.test);
   if (config_.augmentation.any()) config_.augmentation.check(data_.train.sample_shape());
   backend_ = open_backend(config_.backend, config_.numerics, config_.fallback);
-  trainer_ = std::make_unique<soma::Trainer>(
-      model_, backend_,
-      soma::TrainerOptions{.optimizer = config_.optimizer,
-                           .seed = static_cast<std::uint64_t>(config_.seed),
-                           .threads = static_cast<int>(config_.threads),
-                           .schedule = config_.schedule,
-                           .regularization = config_.regularization});
+  trainer_ = std::make_unique<soma::Trainer>(model_, backend_, trainer_options(config_));
   trainer_->kernels(std::min(config_.batch, data_.train.size()));
 }
 
@@ -116,6 +118,10 @@ void TrainingRun::create_folder(const std::string& out) {
   config_.train_sha256 = data_.train.sha256();
   config_.test_sha256 = data_.test.sha256();
   config_.class_names = data_.train.class_names();
+  certificate_.config = config_;
+  certificate_.start_sha256 = model_.weights_sha256();
+  certificate_.begin(session_of(config_, backend_, *trainer_, data_.train.size()),
+                     steps_per_epoch());
   bool created = false;
   if (!out.empty()) {
     folder_.path = out;
@@ -143,6 +149,7 @@ void TrainingRun::create_folder(const std::string& out) {
   losses_.emplace(folder_.steps());
   events_.emplace(folder_.path, 0);
   health_.emplace(folder_.health());
+  save_certificate();
 }
 
 void TrainingRun::open_folder(const std::string& folder) {
@@ -155,10 +162,18 @@ void TrainingRun::open_folder(const std::string& folder) {
   }
   metrics_.emplace(folder_.metrics());
   losses_.emplace(folder_.steps());
+  certificate_.start_sha256 = model_.weights_sha256();
   load_newest_checkpoint();
   write_file(folder_.config(), config_.to_json());
   const std::int64_t step = trainer_->progress().step;
-  if (step < target_steps()) metrics_->rewind(step, steps_per_epoch());
+  load_certificate();
+  certificate_.config = config_;
+  if (step < target_steps()) {
+    metrics_->rewind(step, steps_per_epoch());
+    certificate_.begin(session_of(config_, backend_, *trainer_, data_.train.size()),
+                       steps_per_epoch());
+    save_certificate();
+  }
   losses_->rewind(step);
   events_.emplace(folder_.path, step);
   health_.emplace(folder_.health());
@@ -185,6 +200,27 @@ void TrainingRun::load_newest_checkpoint() {
   } else if (has_previous) {
     trainer_->load_checkpoint(folder_.previous());  // killed between the two renames
   }
+}
+
+void TrainingRun::load_certificate() {
+  if (!fs::exists(folder_.certificate())) return;
+  try {
+    certificate_ = TrainingCertificate::from_json(read_file(folder_.certificate()),
+                                                  folder_.certificate().string());
+  } catch (const soma::FormatError& e) {
+    const std::string aside = folder_.certificate().string() + ".damaged";
+    std::cerr << "soma: " << e.what() << "; kept as " << aside
+              << ", the new one begins where training goes on\n";
+    fs::rename(folder_.certificate(), aside);
+  }
+}
+
+void TrainingRun::save_certificate() {
+  if (certificate_.sessions.empty()) return;  // of a finished run that never had one
+  std::string text = certificate_.to_json();
+  if (text == saved_certificate_) return;
+  write_file(folder_.certificate(), text);
+  saved_certificate_ = std::move(text);
 }
 
 TrainingRun::Result TrainingRun::run() {
@@ -230,6 +266,7 @@ TrainingRun::Result TrainingRun::run() {
     if (!has_row) add_row(at, *last_evaluation_);
   }
   metrics_->save();
+  save_certificate();
   if (!has_row && at.step > first_step) save_checkpoint();
   if (&watched() != &data_.test) last_evaluation_ = trainer_->evaluate(data_.test);
   model_.save(folder_.model());
@@ -296,6 +333,7 @@ void TrainingRun::save_checkpoint() {
   losses_->save();
   metrics_->save();
   health_->save();
+  save_certificate();
   trainer_->save_checkpoint(folder_.checkpoint());
   last_checkpoint_clock_ = clock_seconds();
   checkpoint_seconds_ = last_checkpoint_clock_ - start;
@@ -327,6 +365,7 @@ void TrainingRun::add_row(const soma::Progress& at, const soma::Evaluation& eval
   }
   scalars.push_back({"samples_per_second", row.samples_per_second});
   events_->add(at.step, scalars);
+  certificate_.add({row.epoch, row.step, row.train_loss, model_.weights_sha256()});
 }
 
 void TrainingRun::write_report(const std::string& status,

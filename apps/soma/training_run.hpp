@@ -10,6 +10,10 @@
 #include "metrics.hpp"
 #include "session.hpp"
 #include "soma/trainer.hpp"
+#include "training_certificate.hpp"
+
+/// What a trainer is told of a run.
+soma::TrainerOptions trainer_options(const RunConfig& config);
 
 /// One session of training in a run folder: from a model, its data and a backend that are known to
 /// fit each other, to the files of the folder. What happened before the session is in the folder.
@@ -54,6 +58,9 @@ class TrainingRun {
   /// What is evaluated after every epoch: the validation part if there is one, else the test part.
   const soma::Dataset& watched() const;
   void load_newest_checkpoint();
+  /// Reads the certificate of an earlier session, if there is one, and puts a damaged one aside.
+  void load_certificate();
+  void save_certificate();
   void on_step(const soma::Progress& at);
   void on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation);
   std::int64_t whole_batches() const;  ///< of an epoch
@@ -79,6 +86,8 @@ class TrainingRun {
   std::optional<EventFile> events_;
   std::optional<HealthLog> health_;
   std::optional<StepProbe> probe_;
+  TrainingCertificate certificate_;
+  std::string saved_certificate_;  ///< its text as it stands in the folder
   std::optional<soma::Evaluation> last_evaluation_;
   double checkpoint_seconds_ = 0;     ///< what the last one cost
   double last_health_clock_ = -1;     ///< when the layers were looked at, monotonic seconds

@@ -4,7 +4,6 @@
 //   done {json}     the verdict on the item whose number it was sent
 // and nothing else: whatever the plugin prints goes to stderr.
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <csignal>
@@ -15,28 +14,12 @@
 #include "certify_words.hpp"
 #include "certify_work.hpp"
 #include "soma/plugins.hpp"
+#include "wire.hpp"
 
 using namespace soma::conformance;
 using nlohmann::json;
 
 namespace {
-
-/// stdout as it was, kept from the plugin.
-class Wire {
- public:
-  Wire() : descriptor_(dup(STDOUT_FILENO)) { dup2(STDERR_FILENO, STDOUT_FILENO); }
-  void say(const std::string& line) const {
-    const std::string text = line + "\n";
-    for (std::size_t sent = 0; sent < text.size();) {
-      const ssize_t count = write(descriptor_, text.data() + sent, text.size() - sent);
-      if (count <= 0) _exit(1);  // nobody listens any more
-      sent += static_cast<std::size_t>(count);
-    }
-  }
-
- private:
-  int descriptor_;
-};
 
 constexpr double kBeyond = 1e9;  // JSON knows no infinity
 

@@ -29,4 +29,6 @@ int run_bench(Arguments args);
 int run_profile(Arguments args);
 int run_certify(Arguments args);
 int run_lab(Arguments args);
+int run_verify(Arguments args);
+int run_compare(Arguments args);
 int run_quickstart(Arguments args);

@@ -33,6 +33,8 @@ constexpr std::array kCommands = {
     Command{"profile", run_profile, "where the time of a step goes, kernel by kernel"},
     Command{"certify", run_certify, "examine a backend or a plugin file, level by level"},
     Command{"lab", run_lab, "what textbooks say of neurons, measured"},
+    Command{"verify", run_verify, "train a certified run again and compare the weights"},
+    Command{"compare", run_compare, "where two backends, or two runs, first differ"},
     Command{"quickstart", run_quickstart,
             "train one network on every backend and compare the bits"},
 };

@@ -144,6 +144,18 @@ TrainingDefaults training_defaults(const std::string& model_name) {
   return {"adam", 0.001, 32};
 }
 
+soma::Optimizer optimizer_named(const std::string& name, std::optional<double> learning_rate) {
+  soma::Optimizer optimizer = soma::optimizer_from_name(name == "momentum" ? "sgd" : name);
+  optimizer.learning_rate = learning_rate.value_or(default_learning_rate(name));
+  if (name != "momentum") return optimizer;
+  soma::Attributes options;
+  for (const auto& [option, value] : optimizer.options.entries()) {
+    options.set(option, option == "momentum" ? soma::Attributes::Value(0.9) : value);
+  }
+  optimizer.options = options;
+  return optimizer;
+}
+
 double default_learning_rate(const std::string& optimizer) {
   if (optimizer == "momentum") return 0.02;
   return optimizer == "sgd" ? 0.1 : soma::optimizer_from_name(optimizer).learning_rate;

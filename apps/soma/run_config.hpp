@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,10 @@ struct TrainingDefaults {
   std::int64_t updates = 0;  ///< as many epochs as make about so many; 0: one epoch
 };
 TrainingDefaults training_defaults(const std::string& model_name);
+
+/// "momentum" (sgd with momentum 0.9) or a name of soma::optimizer_names(), with the rate, else the
+/// default one. Throws soma::StateError for another name.
+soma::Optimizer optimizer_named(const std::string& name, std::optional<double> learning_rate);
 
 /// The learning rate for an optimizer that is not the model's own choice.
 double default_learning_rate(const std::string& optimizer);

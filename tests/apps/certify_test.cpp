@@ -5,19 +5,11 @@
 #include <sstream>
 
 #include "command.hpp"
+#include "fault.hpp"
 
 namespace {
 
 using nlohmann::json;
-
-/// SOMA_TEST_FAULT for the time of a test.
-class Fault {
- public:
-  explicit Fault(const char* name) { setenv("SOMA_TEST_FAULT", name, 1); }
-  ~Fault() { unsetenv("SOMA_TEST_FAULT"); }
-  Fault(const Fault&) = delete;
-  Fault& operator=(const Fault&) = delete;
-};
 
 Outcome certify(Words words) {
   const TemporaryFolder folder;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -15,12 +17,12 @@ inline constexpr std::int64_t kSumLanes = 16;
 
 /// The end of a block: its sixteen lanes, folded in halves.
 inline float fold_lanes(const Lanes* sum) {
-  float lane[kSumLanes];
+  alignas(64) float lane[kSumLanes];
   for (std::int64_t v = 0; v < kSumLanes / kLanes; ++v) sum[v].store(lane + v * kLanes);
-  for (std::int64_t width = kSumLanes / 2; width > 0; width /= 2) {
-    for (std::int64_t j = 0; j < width; ++j) lane[j] += lane[j + width];
-  }
-  return lane[0];
+  const __m256 eight = _mm256_add_ps(_mm256_load_ps(lane), _mm256_load_ps(lane + 8));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 /// K sums over [0, n) in canonical reduction order: term(i, place) gives kLanes terms of each from

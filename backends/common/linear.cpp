@@ -28,6 +28,10 @@ class TimesWeight final : public CanonicalKernel {
     if (packed) info_.pack_bytes = gemm_.pack_bytes();
     if (info_.pack_bytes > 0) info_.packed_inputs = 1u << 1;
     info_.workspace_bytes = gemm_.workspace_bytes(packed);
+    constexpr std::int64_t kTiny = 64 * 1024;  // multiply-adds
+    tiny_ = info_.pack_bytes > 0 && rows > 0 && rows <= micro_kernels().mr &&
+            rows * outputs_ * terms_ <= kTiny;
+    rows_ = rows;
   }
   void pack(const sdk::Exec& exec, void* pack) const override {
     gemm_.pack_b(parallel(), exec.threads(), weight(exec), static_cast<float*>(pack));
@@ -39,13 +43,45 @@ class TimesWeight final : public CanonicalKernel {
             forward_ ? Along::terms : Along::outer};
   }
   void compute(const sdk::Exec& exec) const override {
+    if (tiny_) return run_tiny(exec);
     gemm_.run(parallel(), exec.threads(), MatrixRows(exec.input<float>(0), terms_, Along::terms),
               weight(exec), info_.pack_bytes > 0 ? exec.pack<float>() : nullptr,
               epilogue_.product(exec, outputs_), exec.workspace());
   }
 
-  std::int64_t outputs_, terms_;
-  bool forward_;
+  // So few rows and multiply-adds that cutting, packing and scratch would cost more than the
+  // product.
+  void run_tiny(const sdk::Exec& exec) const {
+    const MicroKernels& micro = micro_kernels();
+    const Product product = epilogue_.product(exec, outputs_);
+    const float* packed = exec.pack<float>();
+    TileFinish finish = product.finish;
+    Tile tile;
+    tile.a_step = terms_;
+    tile.segment_count = 1;
+    tile.total_stride = outputs_;
+    for (std::int64_t n = 0; n < outputs_; n += micro.nr) {
+      tile.cols = static_cast<int>(std::min<std::int64_t>(micro.nr, outputs_ - n));
+      finish.out = tile.total = product.finish.out + n;
+      if (finish.bias != nullptr) finish.bias = product.finish.bias + n;
+      if (finish.residual != nullptr) finish.residual = product.finish.residual + n;
+      const auto run = micro.select(PanelLayout::rows, static_cast<int>(rows_), tile.cols);
+      for (std::int64_t block = 0; block < gemm_.blocks(); ++block) {
+        const Segment whole{0, 0, gemm_.block_terms(block)};
+        tile.a = exec.input<float>(0) + block * kBlock;
+        tile.b = gemm_.panel(packed, block, n / micro.nr);
+        tile.segments = &whole;
+        tile.first = block == 0;
+        tile.finish = block + 1 == gemm_.blocks() ? &finish : nullptr;
+        run(tile);
+      }
+    }
+    if (product.activation == nullptr) return;
+    product.activation(product.finish.out, product.finish.out, rows_ * outputs_);
+  }
+
+  std::int64_t outputs_, terms_, rows_;
+  bool forward_, tiny_ = false;
   EpiloguePlan epilogue_;
   Gemm gemm_;
 };

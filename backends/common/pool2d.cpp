@@ -66,6 +66,12 @@ class PoolKernel : public CanonicalKernel {
   void for_channels(F lanes) const {
     for (std::int64_t c = 0; c < c_; c += kLanes) lanes(c, c_ - c);
   }
+  // The windows cover no pixel twice, and none lies beyond the image.
+  bool tiles() const {
+    const ops::Window2d& w = pool_.window;
+    return w.stride_h == pool_.kernel_h && w.stride_w == pool_.kernel_w && w.pad_top == 0 &&
+           w.pad_left == 0 && p_ * pool_.kernel_h <= h_ && q_ * pool_.kernel_w <= w_;
+  }
 
   ops::Pool2d pool_;
   std::int64_t n_, h_, w_, c_, p_, q_;
@@ -83,43 +89,41 @@ class MaxForward final : public PoolKernel {
     std::int32_t* argmax = train_ ? exec.output<std::int32_t>(1) : nullptr;
     for_rows(exec.threads(), p_, q_, [&](std::int64_t n, std::int64_t p) {
       const Taps rows = rows_of(p);
+      const float* image = input + n * h_ * w_ * c_;
       for (std::int64_t q = 0; q < q_; ++q) {
         const Taps cols = cols_of(q);
         const std::int64_t at = ((n * p_ + p) * q_ + q) * c_;
-        for_channels([&](std::int64_t c, std::int64_t left) {
-          window_max(input + n * h_ * w_ * c_ + c, rows, cols, left, output + at + c,
+        for_lanes(c_, [&](std::int64_t c, auto place) {
+          window_max(image + c, rows, cols, place, output + at + c,
                      argmax == nullptr ? nullptr : argmax + at + c);
         });
       }
     });
   }
 
-  void window_max(const float* image, const Taps& rows, const Taps& cols, std::int64_t left,
+  template <class Place>
+  void window_max(const float* image, const Taps& rows, const Taps& cols, Place place,
                   float* output, std::int32_t* argmax) const {
-    Lanes most(0);
+    const std::int64_t first = (rows.start + rows.first) * w_ + cols.start + cols.first;
+    Lanes most = place.load(image + first * c_);
     // The index of each lane's maximum, carried as the bits of a float so that it can be selected.
-    Lanes where(0);
-    bool first = true;
+    Lanes where = index_lanes(first);
     for (std::int64_t r = rows.first; r < rows.end; ++r) {
+      const std::int64_t row = (rows.start + r) * w_ + cols.start;
       for (std::int64_t s = cols.first; s < cols.end; ++s) {
-        const std::int64_t index = (rows.start + r) * w_ + cols.start + s;
-        const Lanes x = load_lanes(image + index * c_, left);
-        const Lanes here = Lanes::from_bits(Lanes::Int(static_cast<std::int32_t>(index)));
-        // The first tap, a larger one, or the first NaN.
-        if (first) {
-          most = x;
-          where = here;
-          first = false;
-        } else {
-          const auto better = most < x || (x != x && most == most);
-          most = select(better, x, most);
-          where = select(better, here, where);
-        }
+        const std::int64_t index = row + s;
+        const Lanes x = place.load(image + index * c_);
+        // A larger one, or the first NaN; never the first tap again.
+        const auto better = !(x <= most) && most == most;
+        most = select(better, x, most);
+        where = select(better, index_lanes(index), where);
       }
     }
-    store_lanes(most, output, left);
-    if (argmax == nullptr) return;
-    store_lanes(where, reinterpret_cast<float*>(argmax), left);
+    place.store(most, output);
+    if (argmax != nullptr) place.store(where, reinterpret_cast<float*>(argmax));
+  }
+  static Lanes index_lanes(std::int64_t index) {
+    return Lanes::from_bits(Lanes::Int(static_cast<std::int32_t>(index)));
   }
 
   bool train_;
@@ -135,6 +139,7 @@ class MaxBackward final : public PoolKernel {
     const auto* grad = exec.input<float>(0);
     const auto* argmax = exec.input<std::int32_t>(1);
     auto* grad_input = exec.output<float>(0);
+    if (tiles()) return tile_by_tile(exec.threads(), grad, argmax, grad_input);
     // Windows may share elements, so an image's channels are a task: within it (p,q) ascends.
     constexpr std::int64_t kChannels = 64;
     const std::int64_t chunks = (c_ + kChannels - 1) / kChannels;
@@ -152,6 +157,36 @@ class MaxBackward final : public PoolKernel {
           }
         }
       }
+    });
+  }
+
+  // Each pixel belongs to one window at most: all are written once, without clearing them before.
+  void tile_by_tile(int threads, const float* grad, const std::int32_t* argmax,
+                    float* grad_input) const {
+    const std::int64_t height = pool_.kernel_h, width = pool_.kernel_w;
+    for_rows(threads, p_, q_, [&](std::int64_t n, std::int64_t p) {
+      float* image = grad_input + n * h_ * w_ * c_;
+      for (std::int64_t q = 0; q < q_; ++q) {
+        const std::int64_t at = ((n * p_ + p) * q_ + q) * c_;
+        const std::int64_t first = p * height * w_ + q * width;
+        for_lanes(c_, [&](std::int64_t c, auto place) {
+          const auto where = bits(place.load(reinterpret_cast<const float*>(argmax) + at + c));
+          const Lanes g = Lanes(0) + place.load(grad + at + c);  // as an addition to +0
+          for (std::int64_t r = 0; r < height; ++r) {
+            for (std::int64_t s = 0; s < width; ++s) {
+              const std::int64_t index = first + r * w_ + s;
+              const auto here = where == Lanes::Int(static_cast<std::int32_t>(index));
+              place.store(select(here, g, Lanes(0)), image + index * c_ + c);
+            }
+          }
+        });
+      }
+      // What lies beyond the last windows.
+      const std::int64_t used = q_ * width;
+      for (std::int64_t h = p * height; h < (p + 1) * height; ++h) {
+        zero_floats(image + (h * w_ + used) * c_, (w_ - used) * c_);
+      }
+      if (p + 1 == p_) zero_floats(image + p_ * height * w_ * c_, (h_ - p_ * height) * w_ * c_);
     });
   }
 };

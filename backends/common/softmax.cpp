@@ -1,5 +1,7 @@
 #include "softmax.hpp"
 
+#include <immintrin.h>
+
 #include <algorithm>
 
 #include "kernel_base.hpp"
@@ -29,11 +31,15 @@ float row_max(const float* x, std::int64_t n) {
     std::fill(lane + (n - i), lane + kLanes, kLowest);
     most[1] = max(Lanes::load(lane), most[1]);
   }
-  float lane[kLanes];
-  max(max(most[0], most[1]), max(most[2], most[3])).store(lane);
-  math::F32 result(kLowest);
-  for (const float v : lane) result = max(math::F32(v), result);
-  return result.v;
+  const Lanes all = max(max(most[0], most[1]), max(most[2], most[3]));
+  if (any(all != all)) return math::detail::kNan;
+  alignas(64) float lane[kLanes];
+  all.store(lane);
+  __m256 eight = _mm256_load_ps(lane);
+  if constexpr (kLanes == 16) eight = _mm256_max_ps(eight, _mm256_load_ps(lane + 8));
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
 // The bits of e / d for many e in [0, 1], or NaN, and one d >= 1. The first guess is two ulp off at

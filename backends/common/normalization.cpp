@@ -1,6 +1,7 @@
 #include "copy.hpp"
 #include "lane_sums.hpp"
 #include "row_norm.hpp"
+#include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/ops/batch_norm.hpp"
 #include "soma/sdk/ops/group_norm.hpp"
 #include "soma/sdk/ops/layer_norm.hpp"
@@ -111,7 +112,12 @@ class GroupedForward final : public Grouped {
       : Grouped(op, parallel),
         keeps_(op.purpose == Purpose::train),
         epsilon_(static_cast<float>(op.attributes.real("epsilon", 1e-5))),
-        momentum_(ops::BatchNorm::from(op.attributes).momentum) {
+        momentum_(op.attributes.real("momentum", 0.1)) {
+    if (batch_) {
+      const auto norm = ops::BatchNorm::from(op.attributes);
+      residual_ = norm.residual_input();
+      relu_ = norm.relu;
+    }
     floats_per_sample_ = (blocks_ + 3) * C;
     info_.workspace_bytes = static_cast<std::size_t>(N * floats_per_sample_) * sizeof(float);
   }
@@ -154,10 +160,24 @@ class GroupedForward final : public Grouped {
       if (batch_) update_statistics(exec, mean, sums);
     }
     // Pass 3: the results.
-    for_each_element(threads, [&](std::int64_t row, std::int64_t c, auto at) {
-      const Lanes d = at.load(x + row + c) - at.load(mean + c);
-      at.store(fma(d, at.load(scale + c), at.load(beta + c)), y + row + c);
-    });
+    const float* residual = residual_ < 0 ? nullptr : exec.input<float>(residual_);
+    const auto store = [&](auto finish) {
+      for_each_element(threads, [&](std::int64_t row, std::int64_t c, auto at) {
+        const Lanes d = at.load(x + row + c) - at.load(mean + c);
+        const Lanes v = fma(d, at.load(scale + c), at.load(beta + c));
+        at.store(finish(v, row + c, at), y + row + c);
+      });
+    };
+    if (residual != nullptr) {
+      store([&](Lanes v, std::int64_t i, auto at) {
+        const Lanes sum = v + at.load(residual + i);
+        return relu_ ? math::relu(sum) : sum;
+      });
+    } else if (relu_) {
+      store([](Lanes v, std::int64_t, auto) { return math::relu(v); });
+    } else {
+      store([](Lanes v, std::int64_t, auto) { return v; });
+    }
   }
 
   float inverse_deviation(float variance) const {
@@ -183,12 +203,17 @@ class GroupedForward final : public Grouped {
   bool keeps_;
   float epsilon_;
   double momentum_;
+  int residual_ = -1;
+  bool relu_ = false;
   std::int64_t floats_per_sample_;
 };
 
 class GroupedBackward final : public Grouped {
  public:
-  GroupedBackward(const Op& op, const Parallel& parallel) : Grouped(op, parallel) {
+  GroupedBackward(const Op& op, const Parallel& parallel)
+      : Grouped(op, parallel),
+        y_(batch_ ? ops::BatchNorm::from(op.attributes).y_input() : -1),
+        to_residual_(op.outputs.size() > 3) {
     floats_per_sample_ = (2 * blocks_ + 4) * C;
     const std::int64_t floats = N * (floats_per_sample_ + 2 * C);
     info_.workspace_bytes =
@@ -214,16 +239,35 @@ class GroupedBackward final : public Grouped {
     const float* gamma = exec.input<float>(1);
     const float* group_mean = exec.input<float>(2) + n * G;
     const float* inv_dev = exec.input<float>(3) + n * G;
-    const float* grad_y = exec.input<float>(4) + n * S * C;
+    const float* grad_y = exec.input<float>(y_ < 0 ? 4 : 5) + n * S * C;
+    const float* y = y_ < 0 ? nullptr : exec.input<float>(y_);
+    float* to_residual = to_residual_ ? exec.output<float>(3) : nullptr;
     float* grad_x = exec.output<float>(0) + n * S * C;
     float *mean = workspace, *scale = mean + C, *a = scale + C, *b = a + C, *by_block = b + C;
     for (std::int64_t g = 0; g < G; ++g) spread(group_mean[g], mean, g);
+    // What comes through the relu.
+    const auto passed = [&](std::int64_t i, auto at) {
+      return select(Lanes(0) < at.load(y + i), at.load(grad_y + i), Lanes(0));
+    };
     // Pass 1: the sums of each channel.
-    block_sums<2>(threads, by_block, [&](std::int64_t s, std::int64_t c, auto at) {
-      const Lanes grad = at.load(grad_y + s * C + c);
-      const Lanes d = at.load(x + s * C + c) - at.load(mean + c);
-      return std::array<Lanes, 2>{grad, grad * d};
-    });
+    const auto sum_up = [&](auto grad_of) {
+      block_sums<2>(threads, by_block, [&](std::int64_t s, std::int64_t c, auto at) {
+        const Lanes grad = grad_of(s * C + c, at);
+        const Lanes d = at.load(x + s * C + c) - at.load(mean + c);
+        return std::array<Lanes, 2>{grad, grad * d};
+      });
+    };
+    if (y == nullptr) {
+      sum_up([&](std::int64_t i, auto at) { return at.load(grad_y + i); });
+    } else if (to_residual == nullptr) {
+      sum_up(passed);
+    } else {
+      sum_up([&](std::int64_t i, auto at) {
+        const Lanes grad = passed(i, at);
+        at.store(grad, to_residual + i);
+        return grad;
+      });
+    }
     add_block_sums(by_block, blocks_, C, false, p);
     add_block_sums(by_block + blocks_ * C, blocks_, C, false, q);
     // What a channel's elements share; a and b hold products first.
@@ -240,13 +284,23 @@ class GroupedBackward final : public Grouped {
       spread(group_sum(b, g) * share * inv_dev[g], b, g);
     }
     // Pass 2: the gradient.
-    for_each_element(threads, [&](std::int64_t row, std::int64_t c, auto at) {
-      const Lanes d = at.load(x + row + c) - at.load(mean + c);
-      const Lanes from_y = fma(at.load(grad_y + row + c), at.load(scale + c), -at.load(a + c));
-      at.store(fma(-d, at.load(b + c), from_y), grad_x + row + c);
-    });
+    const auto differentiate = [&](auto grad_of) {
+      for_each_element(threads, [&](std::int64_t row, std::int64_t c, auto at) {
+        const Lanes d = at.load(x + row + c) - at.load(mean + c);
+        const Lanes from_y = fma(grad_of(row + c, at), at.load(scale + c), -at.load(a + c));
+        at.store(fma(-d, at.load(b + c), from_y), grad_x + row + c);
+      });
+    };
+    if (y != nullptr && to_residual == nullptr) {
+      differentiate(passed);
+    } else {
+      const float* grad = to_residual != nullptr ? to_residual : grad_y;
+      differentiate([&](std::int64_t i, auto at) { return at.load(grad + i); });
+    }
   }
 
+  int y_;
+  bool to_residual_;
   std::int64_t floats_per_sample_;
 };
 

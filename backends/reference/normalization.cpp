@@ -61,7 +61,12 @@ class GroupedForward final : public LoopKernel<T> {
       : z_(op),
         keeps_(op.purpose == Purpose::train),
         epsilon_(op.attributes.real("epsilon", 1e-5)),
-        momentum_(ops::BatchNorm::from(op.attributes).momentum) {}
+        momentum_(op.attributes.real("momentum", 0.1)) {
+    if (!z_.batch) return;
+    const auto norm = ops::BatchNorm::from(op.attributes);
+    residual_ = norm.residual_input();
+    relu_ = norm.relu;
+  }
 
  private:
   using Numbers = std::vector<T>;
@@ -120,6 +125,8 @@ class GroupedForward final : public LoopKernel<T> {
       for (std::int64_t c = 0; c < z_.C; ++c) {
         const std::int64_t g = z_.group_of(c);
         y[c] = std::fma(x[c] - at(mean, g), gamma[c] * at(inv_dev, g), beta[c]);
+        if (residual_ >= 0) y[c] += exec.input<T>(residual_)[(n * z_.S + s) * z_.C + c];
+        if (relu_) y[c] = math::relu(y[c]);
       }
     }
   }
@@ -143,21 +150,37 @@ class GroupedForward final : public LoopKernel<T> {
   Grouped z_;
   bool keeps_;
   double epsilon_, momentum_;
+  int residual_ = -1;
+  bool relu_ = false;
 };
 
 template <class T>
 class GroupedBackward final : public LoopKernel<T> {
  public:
-  explicit GroupedBackward(const Op& op) : z_(op) {}
+  explicit GroupedBackward(const Op& op)
+      : z_(op),
+        y_(z_.batch ? ops::BatchNorm::from(op.attributes).y_input() : -1),
+        to_residual_(op.outputs.size() > 3) {}
 
  private:
   void run(const sdk::Exec& exec) const override {
     const auto [batch, N, S, C, G, D] = z_;
     const T *gamma = exec.input<T>(1), *mean = exec.input<T>(2), *inv_dev = exec.input<T>(3);
     std::vector<T> p(static_cast<std::size_t>(N * C)), q(p);
+    const T* all_grad = exec.input<T>(y_ < 0 ? 4 : 5);
+    std::vector<T> masked;
+    if (y_ >= 0) {
+      const T* y = exec.input<T>(y_);
+      masked.assign(all_grad, all_grad + N * S * C);
+      for (std::size_t i = 0; i < masked.size(); ++i) {
+        if (!(y[i] > T(0))) masked[i] = T(0);
+      }
+      all_grad = masked.data();
+      if (to_residual_) std::ranges::copy(masked, exec.output<T>(3));
+    }
     for (std::int64_t n = 0; n < N; ++n) {
       const T* x = exec.input<T>(0) + n * S * C;
-      const T* grad_y = exec.input<T>(4) + n * S * C;
+      const T* grad_y = all_grad + n * S * C;
       T* grad_x = exec.output<T>(0) + n * S * C;
       T *pn = p.data() + n * C, *qn = q.data() + n * C;
       const auto group = [&, n = n, G = G](std::int64_t c) { return n * G + z_.group_of(c); };
@@ -189,6 +212,8 @@ class GroupedBackward final : public LoopKernel<T> {
   }
 
   Grouped z_;
+  int y_;
+  bool to_residual_;
 };
 
 /// Layer and RMS norm. M rows of C.

@@ -51,6 +51,18 @@ void add_batch_norm(std::vector<Case>& to) {
         {"batch_norm", "fwd_constant" + name_of(far), plain.forward(far, kTrain), Spread::wide});
   }
   to.push_back({"batch_norm", "fwd_wide", plain.forward(x, kTrain), Spread::wide});
+  // What follows the norm.
+  for (const Shape& shape : {Shape{9, 15}, {65, 33}, {513, 17}, {4, 7, 7, 64}, {0, 5}}) {
+    for (const auto& [residual, relu] : {std::pair{true, false}, {false, true}, {true, true}}) {
+      const ops::BatchNorm norm{.residual = residual, .relu = relu};
+      const std::string name =
+          name_of(shape) + (residual ? "_residual" : "") + (relu ? "_relu" : "");
+      const Spread spread = relu ? Spread::offset : Spread::unit;
+      to.push_back({"batch_norm", "fwd" + name, norm.forward(shape, kTrain), spread});
+      to.push_back({"batch_norm", "infer" + name, norm.forward(shape, Purpose::infer), spread});
+      if (relu) to.push_back({"batch_norm", "bwd" + name, norm.backward(shape)});
+    }
+  }
 }
 
 const Shape kRowShapes[] = {

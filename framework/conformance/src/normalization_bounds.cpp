@@ -107,6 +107,10 @@ void bound_forward(const Op& op, const Operands& operands, Fill fill,
       z.scale ? doubles(operands.inputs[input++]) : std::vector<double>(z.C, 1.0);
   const std::vector<double> beta =
       z.shift ? doubles(operands.inputs[input]) : std::vector<double>(z.C, 0.0);
+  const int residual_input = z.batch ? ops::BatchNorm::from(op.attributes).residual_input() : -1;
+  const std::vector<double> residual =
+      residual_input < 0 ? std::vector<double>()
+                         : doubles(operands.inputs[static_cast<std::size_t>(residual_input)]);
   for (std::size_t e = 0; e < z.elements(); ++e) {
     const Statistics& s = all[z.group(e)];
     const double g = std::abs(gamma[z.channel(e)]), b = std::abs(beta[z.channel(e)]);
@@ -116,6 +120,11 @@ void bound_forward(const Op& op, const Operands& operands, Fill fill,
     result[0].limit[e] =
         error * (1 + 4 * kU) + 2 * kU * (g * xhat + b) + kTiny * (2 + d + g + s.inv_dev);
     result[0].magnitude[e] = std::max({s.size, d, xhat, g * s.inv_dev, g * xhat + b});
+    if (residual.empty()) continue;
+    // One addition more; relu adds nothing.
+    const double r = std::abs(residual[e]);
+    result[0].limit[e] += kU * (g * xhat + b + result[0].limit[e] + r);
+    result[0].magnitude[e] = std::max(result[0].magnitude[e], g * xhat + b + r);
   }
   for (std::size_t o = 1; o < std::min<std::size_t>(3, result.size()); ++o) {
     const bool is_mean = o == 1 && z.centred;
@@ -138,7 +147,12 @@ void bound_backward(const Op& op, const Operands& operands, Fill fill,
   const std::vector<double> mean =
       z.centred ? doubles(operands.inputs[input++]) : std::vector<double>(z.N * z.G, 0.0);
   const std::vector<double> inv_dev = doubles(operands.inputs[input++]);
-  const std::vector<double> grad = doubles(operands.inputs[input]);
+  const bool relu = z.batch && ops::BatchNorm::from(op.attributes).relu;
+  std::vector<double> grad = doubles(operands.inputs[relu ? input + 1 : input]);
+  if (relu) {
+    const std::vector<double> y = doubles(operands.inputs[input]);
+    for (std::size_t e = 0; e < grad.size(); ++e) grad[e] = y[e] > 0 ? grad[e] : 0;
+  }
 
   // Sums of |terms|: over groups of g and g * xhat, over columns of grad_y * xhat and grad_y.
   std::vector<double> a(z.N * z.G), b(a), size(a), largest(a), of_gamma(z.C), of_beta(z.C),

@@ -61,14 +61,24 @@ constexpr Feed in(int i) { return {Feed::From::input, i}; }
 constexpr Feed out(int i) { return {Feed::From::output, i}; }
 constexpr Feed cotangent() { return {Feed::From::cotangent, 0}; }
 
-template <class Family>
-std::optional<Differentiation> differentiate_grouped(const Op& op) {
+std::optional<Differentiation> differentiate_group_norm(const Op& op) {
   if (op.purpose == Purpose::infer) return std::nullopt;
   return Differentiation{op,
                          0,
-                         {{Family::from(op.attributes).backward(op.in(0)),
+                         {{ops::GroupNorm::from(op.attributes).backward(op.in(0)),
                            {in(0), in(1), out(1), out(2), cotangent()},
                            {0, 1, 2}}}};
+}
+
+/// Without relu, as contractions are.
+std::optional<Differentiation> differentiate_batch_norm(const Op& op) {
+  if (op.purpose == Purpose::infer) return std::nullopt;
+  auto norm = ops::BatchNorm::from(op.attributes);
+  norm.relu = false;
+  return Differentiation{
+      norm.forward(op.in(0), Purpose::train),
+      0,
+      {{norm.backward(op.in(0)), {in(0), in(1), out(1), out(2), cotangent()}, {0, 1, 2}}}};
 }
 
 std::optional<Differentiation> differentiate_rows(const Op& op) {
@@ -100,6 +110,7 @@ ItemAxes items(const Op& op) {
   const int inputs = static_cast<int>(op.inputs.size());
   const int outputs = static_cast<int>(op.outputs.size());
   axes.inputs.emplace_back(0, 0);
+  if (forward && z.batch && op.attributes.flag("residual")) axes.inputs.emplace_back(5, 0);
   for (int i = z.scale ? 2 : 1; !forward && i < inputs; ++i) axes.inputs.emplace_back(i, 0);
   for (int i = 0; i < (forward ? outputs : 1); ++i) axes.outputs.emplace_back(i, 0);
   for (const auto& place : axes.outputs) axes.item_outputs.push_back(place.first);
@@ -113,13 +124,13 @@ std::span<const FamilyRules> normalization_rules() {
       {.family = "batch_norm/1",
        .bound = &bound_normalization,
        .fill = &fill,
-       .differentiate = &differentiate_grouped<ops::BatchNorm>,
+       .differentiate = &differentiate_batch_norm,
        .in_place = &in_place,
        .items = &items},
       {.family = "group_norm/1",
        .bound = &bound_normalization,
        .fill = &fill,
-       .differentiate = &differentiate_grouped<ops::GroupNorm>,
+       .differentiate = &differentiate_group_norm,
        .in_place = &in_place,
        .items = &items},
       {.family = "layer_norm/1",

@@ -6,13 +6,28 @@
 namespace soma {
 namespace {
 
-/// Batch and group norm: x, gamma and beta in; y and the statistics that backward needs out.
-template <class Family>
-void grouped(Backward& b, const Graph::Node& node) {
+// x, gamma and beta in; y and the statistics that backward needs out.
+
+void group_norm(Backward& b, const Graph::Node& node) {
   const Value operands[] = {b.in(node, 0), b.in(node, 1), b.out(node, 1), b.out(node, 2),
                             b.grad(node)};
-  const auto grads =
-      b.emit_all(Family::from(node.op.attributes).backward(operands[0].shape), operands, node);
+  const auto norm = ops::GroupNorm::from(node.op.attributes);
+  const auto grads = b.emit_all(norm.backward(operands[0].shape), operands, node);
+  for (std::size_t i = 0; i < 3; ++i) b.give(node.inputs[i], grads[i], node);
+}
+
+void batch_norm(Backward& b, const Graph::Node& node) {
+  const auto norm = ops::BatchNorm::from(node.op.attributes);
+  const Value grad = b.grad(node);
+  std::vector<Value> operands = {b.in(node, 0), b.in(node, 1), b.out(node, 1), b.out(node, 2)};
+  if (norm.relu) operands.push_back(b.out(node, 0));
+  operands.push_back(grad);
+  const auto grads = b.emit_all(norm.backward(operands[0].shape), operands, node);
+  // The residual's comes first, as that of an addition behind the norm would.
+  if (norm.residual) {
+    const Value& through = norm.relu ? grads[3] : grad;
+    b.give(node.inputs[static_cast<std::size_t>(norm.residual_input())], through, node);
+  }
   for (std::size_t i = 0; i < 3; ++i) b.give(node.inputs[i], grads[i], node);
 }
 
@@ -30,8 +45,8 @@ void row_norm(Backward& b, const Graph::Node& node) {
 
 std::span<const GradientRule> normalization_gradients() {
   static constexpr GradientRule kRules[] = {
-      {ops::BatchNorm::kForward, &grouped<ops::BatchNorm>},
-      {ops::GroupNorm::kForward, &grouped<ops::GroupNorm>},
+      {ops::BatchNorm::kForward, &batch_norm},
+      {ops::GroupNorm::kForward, &group_norm},
       {ops::RowNorm::kLayerForward, &row_norm},
       {ops::RowNorm::kRmsForward, &row_norm},
   };

@@ -24,7 +24,6 @@ class FastProduct final : public sdk::Kernel {
  public:
   explicit FastProduct(const MatrixProduct& product)
       : product_(product),
-        finish_(product.epilogue, false),
         left_(operand(product.batch, product.rows, product.depth, product.left_transposed)),
         plain_right_(operand(product.batch, product.depth, product.cols, product.right_transposed)),
         right_(plain_right_),
@@ -32,6 +31,14 @@ class FastProduct final : public sdk::Kernel {
         bias_(layout({1, product.cols}, Tag::ab)),
         base_team_(team_for(product.cost(), omp_get_max_threads())),
         plans_([this](int threads) { return make_plan(threads); }) {
+    fuse_residual_ = product.epilogue.residual;
+    if (fuse_residual_) {
+      const TeamScope scope(base_team_);
+      fuse_residual_ = worthwhile(describe(right_));
+    }
+    ops::Epilogue rest = product.epilogue;
+    rest.residual &= !fuse_residual_;
+    finish_ = Finish(rest, false);
     if (product.pack_right || reorder_pays()) choose_own_layout();
     const Plan* plan = plans_.at(base_team_);
     if (plan == nullptr) return;
@@ -70,11 +77,15 @@ class FastProduct final : public sdk::Kernel {
       team.plan->reorder->execute({right, space}, scratch);
       right = space;
     }
-    if (product_.epilogue.bias) {
-      primitive.execute({left, right, exec.input<float>(product_.epilogue.bias_input()), out},
-                        scratch);
+    const ops::Epilogue& epilogue = product_.epilogue;
+    const float* bias = epilogue.bias ? exec.input<float>(epilogue.bias_input()) : nullptr;
+    if (fuse_residual_) {
+      const auto* residual = exec.input<float>(epilogue.residual_input());
+      bias != nullptr ? primitive.execute({left, right, bias, out, residual}, scratch)
+                      : primitive.execute({left, right, out, residual}, scratch);
     } else {
-      primitive.execute({left, right, out}, scratch);
+      bias != nullptr ? primitive.execute({left, right, bias, out}, scratch)
+                      : primitive.execute({left, right, out}, scratch);
     }
     finish_.run(exec, team.threads, product_.batch * product_.rows, product_.cols);
     if (product_.sum_left) {
@@ -108,6 +119,7 @@ class FastProduct final : public sdk::Kernel {
   dnnl::matmul::primitive_desc describe(const Layout& right) const {
     dnnl::post_ops after;
     if (product_.accumulate) after.append_sum();
+    if (fuse_residual_) after.append_binary(dnnl::algorithm::binary_add, out_);
     return describe_matmul(left_, right, product_.epilogue.bias ? &bias_ : nullptr, out_,
                            attributes(after));
   }
@@ -133,20 +145,24 @@ class FastProduct final : public sdk::Kernel {
     const auto descriptor = describe(right_);
     if (!worthwhile(descriptor)) return nullptr;
     auto plan = std::make_unique<Plan>();
-    if (product_.epilogue.bias) {
-      plan->product = Primitive::create<dnnl::matmul>(descriptor, {{DNNL_ARG_SRC, left_},
-                                                                   {DNNL_ARG_WEIGHTS, right_},
-                                                                   {DNNL_ARG_BIAS, bias_},
-                                                                   {DNNL_ARG_DST, out_}});
+    const Argument left{DNNL_ARG_SRC, left_}, right{DNNL_ARG_WEIGHTS, right_},
+        bias{DNNL_ARG_BIAS, bias_}, out{DNNL_ARG_DST, out_},
+        residual{DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, out_};
+    const auto create = [&](std::initializer_list<Argument> arguments) {
+      plan->product = Primitive::create<dnnl::matmul>(descriptor, arguments);
+    };
+    if (fuse_residual_) {
+      product_.epilogue.bias ? create({left, right, bias, out, residual})
+                             : create({left, right, out, residual});
     } else {
-      plan->product = Primitive::create<dnnl::matmul>(
-          descriptor, {{DNNL_ARG_SRC, left_}, {DNNL_ARG_WEIGHTS, right_}, {DNNL_ARG_DST, out_}});
+      product_.epilogue.bias ? create({left, right, bias, out}) : create({left, right, out});
     }
     if (right_ != plain_right_) plan->reorder = make_reorder(plain_right_, right_);
     return plan;
   }
 
   MatrixProduct product_;
+  bool fuse_residual_ = false;  // an operand of the primitive instead of a pass over its result
   Finish finish_;
   Layout left_, plain_right_, right_, out_, bias_;
   int base_team_;

@@ -46,7 +46,8 @@ class UpdateScalars {
   double nadam_momentum(double t) const;
   void advance_product(std::int64_t step);
 
-  Optimizer optimizer_;
+  enum class Formula { rate, adam, adamw, nadam, lion };  // of the scalars
+  Formula formula_ = Formula::rate;
   double beta1_ = 0, beta2_ = 0, weight_decay_ = 0, momentum_decay_ = 0;
   double product_ = 1;  // of Nadam's momenta up to product_step_
   std::int64_t product_step_ = 0;

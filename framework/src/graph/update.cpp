@@ -175,7 +175,7 @@ std::vector<std::string> optimizer_slots(const Optimizer& optimizer) {
   return {found.table->slots, found.table->slots + found.table->slot_count};
 }
 
-UpdateScalars::UpdateScalars(const Optimizer& optimizer) : optimizer_(optimizer) {
+UpdateScalars::UpdateScalars(const Optimizer& optimizer) {
   const Known found = known(optimizer.type);
   if (found.table != nullptr) {
     plugin_ = found.table;
@@ -184,6 +184,13 @@ UpdateScalars::UpdateScalars(const Optimizer& optimizer) : optimizer_(optimizer)
     plugin_options_ = std::make_unique<plugins::OptionValues>(
         options, plugins::checked_options(what, options, optimizer.options));
     return;
+  }
+  constexpr std::pair<std::string_view, Formula> kFormulas[] = {{"adam", Formula::adam},
+                                                                {"adamw", Formula::adamw},
+                                                                {"nadam", Formula::nadam},
+                                                                {"lion", Formula::lion}};
+  for (const auto& [name, formula] : kFormulas) {
+    if (name == optimizer.type) formula_ = formula;
   }
   const Optimizer defaults = found.rule->defaults();
   const auto option = [&](const char* name) {
@@ -221,20 +228,22 @@ void UpdateScalars::write(std::int64_t step, double rate, float* to) {
   const auto set = [to](std::initializer_list<double> values) {
     std::ranges::transform(values, to, [](double x) { return static_cast<float>(x); });
   };
-  const std::string& type = optimizer_.type;
-  if (type == "adam") {
-    set({rate / (1 - std::pow(beta1_, t)), 1 / (1 - std::pow(beta2_, t))});
-  } else if (type == "adamw") {
-    set({rate / (1 - std::pow(beta1_, t)), 1 / (1 - std::pow(beta2_, t)), rate * weight_decay_});
-  } else if (type == "nadam") {
-    advance_product(step);
-    const double mu = nadam_momentum(t), next = nadam_momentum(t + 1);
-    set({rate * (1 - mu) / (1 - product_), rate * next / (1 - product_ * next),
-         1 / (1 - std::pow(beta2_, t))});
-  } else if (type == "lion") {
-    set({rate, rate * weight_decay_});
-  } else {
-    set({rate});
+  switch (formula_) {
+    case Formula::adam:
+      return set({rate / (1 - std::pow(beta1_, t)), 1 / (1 - std::pow(beta2_, t))});
+    case Formula::adamw:
+      return set(
+          {rate / (1 - std::pow(beta1_, t)), 1 / (1 - std::pow(beta2_, t)), rate * weight_decay_});
+    case Formula::nadam: {
+      advance_product(step);
+      const double mu = nadam_momentum(t), next = nadam_momentum(t + 1);
+      return set({rate * (1 - mu) / (1 - product_), rate * next / (1 - product_ * next),
+                  1 / (1 - std::pow(beta2_, t))});
+    }
+    case Formula::lion:
+      return set({rate, rate * weight_decay_});
+    case Formula::rate:
+      return set({rate});
   }
 }
 

@@ -1,9 +1,15 @@
 #include "program/plan.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace soma {
+namespace {
+
+std::size_t rounded(std::size_t size) { return (size + 63) / 64 * 64; }
+
+}  // namespace
 
 std::size_t plan_memory(std::vector<Lifetime>& blocks) {
   std::vector<std::size_t> order(blocks.size());
@@ -11,7 +17,6 @@ std::size_t plan_memory(std::vector<Lifetime>& blocks) {
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
     return blocks[a].size_bytes > blocks[b].size_bytes;
   });
-  const auto rounded = [](std::size_t size) { return (size + 63) / 64 * 64; };
   std::size_t arena = 0;
   std::vector<std::size_t> placed;
   for (const std::size_t i : order) {
@@ -36,6 +41,18 @@ std::size_t plan_memory(std::vector<Lifetime>& blocks) {
     placed.push_back(i);
   }
   return arena;
+}
+
+std::size_t least_memory(const std::vector<Lifetime>& blocks) {
+  // Per step, what begins less what ended with the step before; unsigned sums wrap back.
+  std::map<int, std::size_t> change;
+  for (const Lifetime& block : blocks) {
+    change[block.first] += rounded(block.size_bytes);
+    change[block.last + 1] -= rounded(block.size_bytes);
+  }
+  std::size_t alive = 0, most = 0;
+  for (const auto& [step, bytes] : change) most = std::max(most, alive += bytes);
+  return most;
 }
 
 }  // namespace soma

@@ -17,4 +17,7 @@ struct Lifetime {
 /// size of the arena.
 std::size_t plan_memory(std::vector<Lifetime>& blocks);
 
+/// The bytes alive at the step where most are, each block rounded up as plan_memory does.
+std::size_t least_memory(const std::vector<Lifetime>& blocks);
+
 }  // namespace soma

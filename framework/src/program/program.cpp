@@ -1,6 +1,7 @@
 #include "program/program.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <span>
 
 #include "plugins/fp_environment.hpp"
@@ -40,6 +41,7 @@ Program::Program(Graph graph, Backend backend, Storage storage)
   const auto in_update = [&](const Step& step) {
     return graph_.nodes[static_cast<std::size_t>(step.node)].phase == Graph::Phase::update;
   };
+  interleaved_ = !std::ranges::is_partitioned(steps_, std::not_fn(in_update));
   update_begin_ =
       static_cast<std::size_t>(std::ranges::find_if(steps_, in_update) - steps_.begin());
   place();
@@ -159,16 +161,22 @@ void Program::place() {
   for (std::size_t v = 0; v < count; ++v) {
     place_of_[v] = place_of_[static_cast<std::size_t>(graph_.root(static_cast<int>(v)))];
   }
-  std::size_t scratch = 0;
-  for (const Step& step : steps_) {
-    if (step.plugin) scratch = std::max(scratch, step.plugin->workspace_bytes());
-    if (!step.kernel) continue;
-    const Kernel::Info& info = step.kernel.info();
-    scratch = std::max(scratch,
-                       rounded(info.workspace_bytes) + (step.pack_each_run ? info.pack_bytes : 0));
+  for (int s = 0; s <= last_step; ++s) {
+    Step& step = steps_[static_cast<std::size_t>(s)];
+    const std::size_t bytes = workspace_bytes(step);
+    if (bytes == 0) continue;
+    step.workspace = static_cast<int>(blocks_.size());
+    blocks_.push_back({bytes, s, s});
   }
-  workspace_offset_ = plan_memory(blocks_);
-  arena_bytes_ = workspace_offset_ + scratch;
+  arena_bytes_ = plan_memory(blocks_);
+}
+
+std::size_t Program::workspace_bytes(const Step& step) const {
+  if (step.plugin) return step.plugin->workspace_bytes();
+  const Kernel::Info& info = step.kernel.info();
+  // A pack of each run lies behind the workspace.
+  return step.pack_each_run ? rounded(info.workspace_bytes) + info.pack_bytes
+                            : info.workspace_bytes;
 }
 
 std::byte* Program::address(const Instance& instance, int value) const {
@@ -192,6 +200,7 @@ Program::Instance Program::make_instance() const {
     for (const int v : node.inputs) instance.inputs_.push_back(address(instance, v));
     for (const int v : node.outputs) instance.outputs_.push_back(address(instance, v));
   }
+  for (const Step& step : steps_) instance.buffers_.push_back(buffers(step, instance));
   for (std::size_t v = 0; v < graph_.values.size(); ++v) {
     const auto& info = graph_.values[v];
     std::byte* at = address(instance, static_cast<int>(v));
@@ -222,7 +231,10 @@ float Program::Instance::loss() const noexcept {
 }
 
 Kernel::Buffers Program::buffers(const Step& step, const Instance& instance) const {
-  std::byte* workspace = instance.arena_.data() + workspace_offset_;
+  std::byte* workspace =
+      step.workspace < 0
+          ? nullptr
+          : instance.arena_.data() + blocks_[static_cast<std::size_t>(step.workspace)].offset;
   const void* pack = step.pack_each_run ? workspace + rounded(step.kernel.info().workspace_bytes)
                                         : step.pack.data();
   return {instance.inputs_.data() + step.first_input, instance.outputs_.data() + step.first_output,
@@ -254,40 +266,37 @@ void Program::refresh_packs(int threads, Timeline* timeline) {
   }
 }
 
-void Program::run_step(const Step& step, const Instance& instance, int threads) const {
+void Program::run_step(const Step& step, const Kernel::Buffers& buffers, int threads) const {
   if (step.plugin) {
     const plugins::CanonicalFp fp;
-    step.plugin->run({instance.inputs_.data() + step.first_input,
-                      instance.outputs_.data() + step.first_output,
-                      instance.arena_.data() + workspace_offset_, &backend_, threads});
+    step.plugin->run({buffers.inputs, buffers.outputs, buffers.workspace, &backend_, threads});
     return;
   }
-  const Kernel::Buffers b = buffers(step, instance);
-  if (step.pack_each_run) step.kernel.pack(b, const_cast<void*>(b.pack), threads);
-  step.kernel.execute(b, threads);
+  if (step.pack_each_run) step.kernel.pack(buffers, const_cast<void*>(buffers.pack), threads);
+  step.kernel.execute(buffers, threads);
 }
 
 void Program::run(Instance& instance, int threads, Timeline* timeline, Observer* observer,
                   Part part) const {
+  if (part != Part::all && interleaved_) {
+    throw StateError("program: updates that run between the gradients cannot run apart from them");
+  }
   const std::size_t first = part == Part::update ? update_begin_ : 0;
   const std::size_t last = part == Part::gradients ? update_begin_ : steps_.size();
-  const auto steps = std::span(steps_).subspan(first, last - first);
   if (timeline == nullptr && observer == nullptr) {
-    for (const Step& step : steps) run_step(step, instance, threads);
+    for (std::size_t s = first; s < last; ++s) run_step(steps_[s], instance.buffers_[s], threads);
     return;
   }
-  for (const Step& step : steps) {
-    if (observer != nullptr) {
-      observer->before(step.node, instance.inputs_.data() + step.first_input);
-    }
+  for (std::size_t s = first; s < last; ++s) {
+    const Step& step = steps_[s];
+    const Kernel::Buffers& buffers = instance.buffers_[s];
+    if (observer != nullptr) observer->before(step.node, buffers.inputs);
     const auto begin = Timeline::Clock::now();
-    run_step(step, instance, threads);
+    run_step(step, buffers, threads);
     if (timeline != nullptr) {
       timeline->ran(graph_.nodes[static_cast<std::size_t>(step.node)], begin);
     }
-    if (observer != nullptr) {
-      observer->after(step.node, instance.outputs_.data() + step.first_output);
-    }
+    if (observer != nullptr) observer->after(step.node, buffers.outputs);
   }
 }
 

@@ -54,6 +54,7 @@ class Program {
     AlignedBytes arena_;
     std::vector<const void*> inputs_;  // of all steps, one after the other
     std::vector<void*> outputs_;
+    std::vector<Kernel::Buffers> buffers_;  // of each step
     struct LossPlace {
       std::byte* targets;
       const float *value, *probabilities;
@@ -101,8 +102,8 @@ class Program {
 
   /// Repacks the weights whose version changed since the last call. Not while an instance runs.
   void refresh_packs(int threads, Timeline* timeline = nullptr);
-  /// Runs the steps of that part. The inputs, targets and scalars of `instance` are filled in by
-  /// the caller before, each time.
+  /// Runs the steps of that part; there are parts only where all updates come last. The inputs,
+  /// targets and scalars of `instance` are filled in by the caller before, each time.
   void run(Instance& instance, int threads, Timeline* timeline = nullptr,
            Observer* observer = nullptr, Part part = Part::all) const;
 
@@ -111,8 +112,10 @@ class Program {
   std::byte* address(const Instance& instance, int value) const;
 
   const Graph& graph() const noexcept { return graph_; }
-  /// Bytes of one instance, workspace included, and of the packs.
+  /// Bytes of one instance, workspaces included, and of the packs.
   std::size_t arena_bytes() const noexcept { return arena_bytes_; }
+  /// What is alive at the step where most is: no plan for these lifetimes can do with less.
+  std::size_t ideal_bytes() const { return least_memory(blocks_); }
   std::size_t pack_bytes() const noexcept;
 
   struct Report {
@@ -128,6 +131,7 @@ class Program {
     Kernel kernel;  // or, for what a plugin computes:
     std::shared_ptr<const PluginStep> plugin;
     std::size_t first_input = 0, first_output = 0;  // into the instance's pointers
+    int workspace = -1;                             // its block in blocks_, or -1
     AlignedBytes pack;                              // of parameters; shared by all instances
     std::vector<std::uint64_t>
         packed_versions;  // of the packed parameters, in the order of packed_parameters
@@ -137,17 +141,19 @@ class Program {
 
   void prepare_kernels();
   void place();
-  void run_step(const Step& step, const Instance& instance, int threads) const;
+  void run_step(const Step& step, const Kernel::Buffers& buffers, int threads) const;
   Kernel::Buffers buffers(const Step& step, const Instance& instance) const;
+  std::size_t workspace_bytes(const Step& step) const;
 
   Graph graph_;
   Backend backend_;
   Storage storage_;
   std::vector<Step> steps_;
   std::size_t update_begin_ = 0;  // the first step of the update
+  bool interleaved_ = false;      // gradients follow it
   std::vector<int> place_of_;     // per value: its block in blocks_, or -1
   std::vector<Lifetime> blocks_;
-  std::size_t arena_bytes_ = 0, workspace_offset_ = 0;
+  std::size_t arena_bytes_ = 0;
   std::size_t input_count_ = 0, output_count_ = 0;
 };
 

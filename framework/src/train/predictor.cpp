@@ -4,8 +4,10 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
+#include "graph/rewrites.hpp"
 #include "model/state.hpp"
 #include "program/hooks.hpp"
 #include "program/observation.hpp"
@@ -24,10 +26,18 @@ struct Predictor::State {
     std::unique_ptr<Program> program;
     std::vector<Program::Instance> instances;  // one per place
     std::unique_ptr<HookCalls> hooks = nullptr;
-    std::vector<std::string> names = {};  // of the values, for observers
+  };
+  /// Before it is rewritten, for those who want to meet every layer's tensor.
+  struct Plain {
+    Graph graph;
+    std::vector<std::string> names;  // of the values, for observers
   };
   std::vector<Parameter> parameters;
   std::vector<Sized> sizes;
+  std::vector<Plain> plain;
+  std::vector<Sized> watched;  // the programs of `plain`, made when somebody looks
+  std::once_flag watching;
+  Backend backend;
   std::vector<ModelInput> inputs;
   std::vector<std::size_t> output_sizes;  // floats per sample
   std::vector<std::string> layers;
@@ -54,10 +64,13 @@ struct Predictor::State {
   /// Checks the views of a call and returns the number of samples.
   std::size_t check(std::span<const TensorView> given,
                     std::span<const std::span<float>> wanted) const;
+  Sized compile(Graph graph, std::int64_t batch);
+  std::vector<Sized>& watch();
+  std::vector<Sized>& current() { return hooks.empty() ? sizes : watched; }
   /// `look`: what else happens while the program runs.
   template <class Look>
-  void run(std::span<const TensorView> given, std::span<const std::span<float>> wanted,
-           const Look& look);
+  void run(std::vector<Sized>& programs, std::span<const TensorView> given,
+           std::span<const std::span<float>> wanted, const Look& look);
   void leave(int place) noexcept {
     busy.fetch_and(~(std::uint64_t{1} << place), std::memory_order_release);
     busy.notify_one();
@@ -65,6 +78,15 @@ struct Predictor::State {
 };
 
 namespace {
+
+/// Roundings may change where the backend promises no bits for an op anyway.
+void rewrite(Graph& graph, std::vector<Parameter>& parameters, const Backend& backend) {
+  fold_normalization(graph, parameters, [&](const Op& op) {
+    return backend.supports(op) && backend.prepare(op).info().exactness == Exactness::bounded;
+  });
+  fuse_epilogues(graph, Purpose::infer);
+  remove_dead_nodes(graph);
+}
 
 Graph prediction_graph(const Model& model, std::int64_t batch, bool probabilities) {
   Graph graph = build_graph(model.state(), batch, Purpose::infer);
@@ -107,6 +129,7 @@ Predictor::Predictor(const Model& model, const Backend& backend, PredictorOption
     throw ShapeError("predictor: max_batch: expected 1 or more, got " +
                      std::to_string(options.max_batch));
   }
+  s.backend = backend;
   s.threads = usable_threads(options.threads);
   s.places = std::clamp(usable_threads(options.concurrency), 1, 64);
   s.inputs = model.inputs();
@@ -120,14 +143,28 @@ Predictor::Predictor(const Model& model, const Backend& backend, PredictorOption
   for (std::int64_t b = 1; b < options.max_batch; b *= 2) batches.push_back(b);
   batches.push_back(options.max_batch);
   for (const std::int64_t batch : batches) {
-    State::Sized sized{
-        batch, std::make_unique<Program>(prediction_graph(model, batch, options.probabilities),
-                                         backend, Storage{&s.parameters, nullptr})};
-    sized.program->refresh_packs(s.threads);
-    for (int i = 0; i < s.places; ++i) sized.instances.push_back(sized.program->make_instance());
-    sized.names = value_names(sized.program->graph(), model, {});
-    s.sizes.push_back(std::move(sized));
+    Graph graph = prediction_graph(model, batch, options.probabilities);
+    s.plain.push_back({graph, value_names(graph, model, {})});
+    rewrite(graph, s.parameters, backend);
+    s.sizes.push_back(s.compile(std::move(graph), batch));
   }
+}
+
+Predictor::State::Sized Predictor::State::compile(Graph graph, std::int64_t batch) {
+  Sized sized{batch,
+              std::make_unique<Program>(std::move(graph), backend, Storage{&parameters, nullptr})};
+  sized.program->refresh_packs(threads);
+  for (int i = 0; i < places; ++i) sized.instances.push_back(sized.program->make_instance());
+  return sized;
+}
+
+std::vector<Predictor::State::Sized>& Predictor::State::watch() {
+  std::call_once(watching, [&] {
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      watched.push_back(compile(plain[i].graph, sizes[i].batch));
+    }
+  });
+  return watched;
 }
 
 Predictor::~Predictor() = default;
@@ -178,11 +215,11 @@ std::size_t Predictor::State::check(std::span<const TensorView> given,
 }
 
 template <class Look>
-void Predictor::State::run(std::span<const TensorView> given,
+void Predictor::State::run(std::vector<Sized>& programs, std::span<const TensorView> given,
                            std::span<const std::span<float>> wanted, const Look& look) {
   const std::size_t n = check(given, wanted);
   const auto sized = std::ranges::find_if(
-      sizes, [&](const auto& c) { return static_cast<std::size_t>(c.batch) >= n; });
+      programs, [&](const auto& c) { return static_cast<std::size_t>(c.batch) >= n; });
   struct Place {
     State& state;
     int index;
@@ -206,41 +243,48 @@ void Predictor::State::run(std::span<const TensorView> given,
 
 void Predictor::run(std::span<const TensorView> inputs,
                     std::span<const std::span<float>> outputs) const {
-  state_->run(inputs, outputs, [&](const State::Sized& sized, Program::Instance& instance) {
-    sized.program->run(instance, state_->threads, nullptr, sized.hooks.get());
-  });
+  State& s = *state_;
+  const auto look = [&](const State::Sized& sized, Program::Instance& instance) {
+    sized.program->run(instance, s.threads, nullptr, sized.hooks.get());
+  };
+  s.run(s.current(), inputs, outputs, look);
 }
 
 void Predictor::observed_run(std::span<const TensorView> inputs,
                              std::span<const std::span<float>> outputs,
                              StepObserver& observer) const {
-  state_->run(inputs, outputs, [&](const State::Sized& sized, Program::Instance& instance) {
-    Observation observation(*sized.program, sized.names);
+  State& s = *state_;
+  const auto look = [&](const State::Sized& sized, Program::Instance& instance) {
+    const auto size = static_cast<std::size_t>(&sized - s.watched.data());
+    Observation observation(*sized.program, s.plain[size].names);
     observation.show(observer, 0);
     Observers observers;
     observers.add(sized.hooks.get());
     observers.add(&observation);
-    sized.program->run(instance, state_->threads, nullptr, observers.get());
-  });
+    sized.program->run(instance, s.threads, nullptr, observers.get());
+  };
+  s.run(s.watch(), inputs, outputs, look);
 }
 
 void Predictor::on_forward(const std::string& layer, Hook hook) {
   State& s = *state_;
   require_layer(s.layers, layer);
   s.hooks.push_back({layer, KernelTime::Phase::forward, std::move(hook)});
-  for (State::Sized& sized : s.sizes) {
+  for (State::Sized& sized : s.watch()) {
     sized.hooks = std::make_unique<HookCalls>(sized.program->graph(), s.hooks);
   }
 }
 
 StepTimes Predictor::timed_run(std::span<const TensorView> inputs,
                                std::span<const std::span<float>> outputs) const {
+  State& s = *state_;
   StepTimes times;
-  state_->run(inputs, outputs, [&](const State::Sized& sized, Program::Instance& instance) {
+  const auto look = [&](const State::Sized& sized, Program::Instance& instance) {
     StepTimeline timeline(*sized.program);
-    sized.program->run(instance, state_->threads, &timeline, sized.hooks.get());
+    sized.program->run(instance, s.threads, &timeline, sized.hooks.get());
     times = timeline.finish();
-  });
+  };
+  s.run(s.current(), inputs, outputs, look);
   return times;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "soma/error.hpp"
+#include "train/rate.hpp"
 
 namespace soma {
 namespace {
@@ -103,23 +104,6 @@ void read_option(std::string_view text, std::string_view piece, const Type& type
 /// From 1 at x = 0 down to 0 at x = 1.
 double half_cosine(double x) { return 0.5 * (1 + std::cos(std::numbers::pi * x)); }
 
-double total_of(const Schedule& schedule, std::int64_t total_steps) {
-  const double total = schedule.options.real("total", 0);
-  if (total > 0) return total;
-  if (total_steps > 0) return static_cast<double>(total_steps);
-  throw StateError("schedule \"" + schedule.str() +
-                   "\": expected total=..., since the number of updates is not known");
-}
-
-double one_cycle(const Schedule& schedule, double base, double i, double total) {
-  const Attributes& o = schedule.options;
-  const double start = o.real("start", 0.04) * base, end = o.real("end", 4e-6) * base;
-  const double last = total - 1, peak = o.real("peak_at", 0.3) * total - 1;
-  if (i < peak) return base + (start - base) * half_cosine(i / peak);
-  if (i >= last) return end;
-  return end + (base - end) * half_cosine((i - peak) / (last - peak));
-}
-
 }  // namespace
 
 Schedule::Schedule(std::string_view text) {
@@ -156,30 +140,71 @@ std::string Schedule::str() const {
   return inside.empty() ? type : type + "(" + inside + ")";
 }
 
+Rate::Rate(const Schedule& schedule) : text_(schedule.str()) {
+  constexpr std::pair<std::string_view, Type> kTypes[] = {
+      {"step", Type::step},     {"multistep", Type::multistep}, {"exponential", Type::exponential},
+      {"cosine", Type::cosine}, {"one_cycle", Type::one_cycle}, {"plateau", Type::plateau}};
+  for (const auto& [name, type] : kTypes) {
+    if (name == schedule.type) type_ = type;
+  }
+  const Attributes& o = schedule.options;
+  warmup_ = o.real("warmup", 0);
+  factor_ = o.real("factor", type_ == Type::exponential ? 1 : 0.1);
+  every_ = o.real("every", 1);
+  total_ = o.real("total", 0);
+  min_ = o.real("min", 0);
+  start_ = o.real("start", 0.04);
+  end_ = o.real("end", 4e-6);
+  peak_at_ = o.real("peak_at", 0.3);
+  if (type_ == Type::multistep) milestones_ = milestones(schedule);
+}
+
+double Rate::total(std::int64_t total_steps) const {
+  if (total_ > 0) return total_;
+  if (total_steps > 0) return static_cast<double>(total_steps);
+  throw StateError("schedule \"" + text_ +
+                   "\": expected total=..., since the number of updates is not known");
+}
+
+double Rate::one_cycle(double base, double i, double total) const {
+  const double start = start_ * base, end = end_ * base;
+  const double last = total - 1, peak = peak_at_ * total - 1;
+  if (i < peak) return base + (start - base) * half_cosine(i / peak);
+  if (i >= last) return end;
+  return end + (base - end) * half_cosine((i - peak) / (last - peak));
+}
+
+double Rate::at(const ScheduleState& state, double base, std::int64_t step,
+                std::int64_t total_steps) const {
+  double i = static_cast<double>(step - 1);
+  if (type_ == Type::one_cycle) return one_cycle(base, i, total(total_steps));
+  if (i < warmup_) return base * ((i + 1) / warmup_);
+  i -= warmup_;
+  switch (type_) {
+    case Type::step:
+      return base * std::pow(factor_, std::floor(i / every_));
+    case Type::multistep: {
+      const auto reached = std::ranges::count_if(milestones_, [&](double m) { return m <= i; });
+      return base * std::pow(factor_, static_cast<double>(reached));
+    }
+    case Type::exponential:
+      return base * std::pow(factor_, i);
+    case Type::cosine: {
+      const double left = total(total_steps) - warmup_;
+      return i < left ? min_ + (base - min_) * half_cosine(i / left) : min_;
+    }
+    case Type::plateau:
+      return std::max(base * state.scale, std::min(base, min_));
+    case Type::constant:
+    case Type::one_cycle:
+      break;
+  }
+  return base;
+}
+
 double learning_rate(const Schedule& schedule, const ScheduleState& state, double base,
                      std::int64_t step, std::int64_t total_steps) {
-  const Attributes& o = schedule.options;
-  const std::string& type = schedule.type;
-  double i = static_cast<double>(step - 1);
-  if (type == "one_cycle") return one_cycle(schedule, base, i, total_of(schedule, total_steps));
-  const double warmup = o.real("warmup", 0);
-  if (i < warmup) return base * ((i + 1) / warmup);
-  i -= warmup;
-  if (type == "step") {
-    return base * std::pow(o.real("factor", 0.1), std::floor(i / o.real("every", 1)));
-  }
-  if (type == "multistep") {
-    const auto reached =
-        std::ranges::count_if(milestones(schedule), [&](double m) { return m <= i; });
-    return base * std::pow(o.real("factor", 0.1), static_cast<double>(reached));
-  }
-  if (type == "exponential") return base * std::pow(o.real("factor", 1), i);
-  if (type == "cosine") {
-    const double left = total_of(schedule, total_steps) - warmup, min = o.real("min", 0);
-    return i < left ? min + (base - min) * half_cosine(i / left) : min;
-  }
-  if (type == "plateau") return std::max(base * state.scale, std::min(base, o.real("min", 0)));
-  return base;
+  return Rate(schedule).at(state, base, step, total_steps);
 }
 
 void observe(const Schedule& schedule, ScheduleState& state, double loss) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "graph/gradients.hpp"
+#include "graph/rewrites.hpp"
 #include "model/state.hpp"
 #include "program/timeline.hpp"
 #include "train/batches.hpp"
@@ -34,6 +35,7 @@ Trainer::State::State(Model& m, Backend b, TrainerOptions o)
       backend(std::move(b)),
       options(std::move(o)),
       scalars(options.optimizer),
+      rate(options.schedule),
       threads(usable_threads(options.threads)) {
   if (!backend) throw StateError("trainer: the backend is not opened; use soma::backend(NAME)");
   if (!model.initialized()) model.initialize(options.seed);
@@ -47,11 +49,19 @@ Trainer::State::State(Model& m, Backend b, TrainerOptions o)
 
 Trainer::State::Compiled& Trainer::State::training_program(std::int64_t batch) {
   Compiled& compiled = training[batch];
-  if (compiled.program) return compiled;
+  const bool plain = is_watched();
+  if (compiled.program && compiled.plain == plain) return compiled;
+  compiled = {.plain = plain};
   Graph graph = build_graph(model.state(), batch, Purpose::train);
+  if (!plain) fuse_epilogues(graph, Purpose::train);
   append_losses(graph, model, Purpose::train);
   append_backward(graph, layers_with_gradient_hooks(graph, hooks));
   append_update(graph, options.optimizer, options.regularization);
+  if (!plain) {
+    mask_before_pooling(graph);
+    remove_dead_nodes(graph);
+    hasten_updates(graph);
+  }
   finish(compiled, std::move(graph), {&model.parameters(), &optimizer});
   return compiled;
 }
@@ -60,6 +70,10 @@ Trainer::State::Compiled& Trainer::State::evaluation_program(std::int64_t batch)
   Compiled& compiled = evaluation[batch];
   if (compiled.program) return compiled;
   Graph graph = build_graph(model.state(), batch, Purpose::infer);
+  if (!is_watched()) {
+    fuse_epilogues(graph, Purpose::infer);
+    remove_dead_nodes(graph);
+  }
   append_losses(graph, model, Purpose::infer);
   finish(compiled, std::move(graph), {&model.parameters(), nullptr});
   return compiled;
@@ -94,8 +108,7 @@ void Trainer::State::add_hook(const std::string& layer, KernelTime::Phase phase,
 
 double Trainer::State::update(Compiled& compiled, Program::Timeline* timeline) {
   progress.learning_rate =
-      learning_rate(options.schedule, schedule, options.optimizer.learning_rate, progress.step + 1,
-                    progress.total_steps);
+      rate.at(schedule, options.optimizer.learning_rate, progress.step + 1, progress.total_steps);
   scalars.write(progress.step + 1, progress.learning_rate, compiled.instance.scalars());
   if (std::int32_t* random = compiled.instance.random()) {
     random[0] = static_cast<std::int32_t>(options.seed);

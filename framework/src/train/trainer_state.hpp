@@ -10,6 +10,7 @@
 #include "program/program.hpp"
 #include "soma/trainer.hpp"
 #include "train/batch_reader.hpp"
+#include "train/rate.hpp"
 
 namespace soma {
 
@@ -20,12 +21,14 @@ struct Trainer::State {
     Program::Instance instance;
     std::unique_ptr<HookCalls> hooks;
     std::unique_ptr<Observation> observation;  // made when somebody looks
+    bool plain = false;                        // not rewritten: every layer gives its tensor
   };
 
   Model& model;
   Backend backend;
   TrainerOptions options;
   UpdateScalars scalars;
+  Rate rate;
   int threads;
   OptimizerState optimizer;
   Progress progress;
@@ -38,6 +41,9 @@ struct Trainer::State {
   StepObserver* observer = nullptr;
 
   State(Model& m, Backend b, TrainerOptions o);
+  /// Whether somebody wants to meet every tensor of a step, also those that fused kernels never
+  /// write, and every gradient before its update.
+  bool is_watched() const noexcept { return !hooks.empty() || observer != nullptr; }
   Compiled& training_program(std::int64_t batch);
   Compiled& evaluation_program(std::int64_t batch);
   void finish(Compiled& compiled, Graph graph, Storage storage);

@@ -5,6 +5,8 @@
 
 #include "raw.hpp"
 #include "soma/predictor.hpp"
+#include "soma/sdk/ops/activation.hpp"
+#include "soma/sdk/ops/batch_norm.hpp"
 #include "soma/trainer.hpp"
 #include "workload.hpp"
 
@@ -29,6 +31,19 @@ StepTimes observe(Model& net, Mode mode, std::int64_t batch) {
   std::vector<float> output(static_cast<std::size_t>(predict.output_size() * batch));
   const std::span<float> outputs[] = {output};
   return predict.timed_run(data.inputs(), outputs);
+}
+
+/// A batch norm and the relu behind it, which the peer counts apart.
+std::vector<Op> apart(const Op& op) {
+  if (op.family() != "batch_norm/1") return {op};
+  auto norm = ops::BatchNorm::from(op.attributes);
+  const bool relu = norm.relu, forward = op.direction() == "fwd";
+  norm.relu = norm.residual = false;
+  const Shape& x = op.in(0);
+  std::vector<Op> list = {forward ? norm.forward(x, op.purpose) : norm.backward(x)};
+  const ops::Activation activation{"relu"};
+  if (relu) list.push_back(forward ? activation.forward(x, op.purpose) : activation.backward(x));
+  return list;
 }
 
 bool recurrent(const Op& op) { return op.family() == "lstm/1"; }
@@ -66,7 +81,8 @@ std::vector<Part> parts_of(const StepTimes& step) {
     add(std::move(work));
   }
   for (std::size_t i = 0; i < kernels.size(); ++i) {
-    if (!taken[i]) add({kernels[i].op.id, {kernels[i].op}});
+    if (taken[i]) continue;
+    for (const Op& op : apart(kernels[i].op)) add({op.id, {op}});
   }
   return parts;
 }

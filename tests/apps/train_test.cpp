@@ -95,9 +95,10 @@ TEST(Train, FillsTheRunFolder) {
     files.push_back(events ? "events.out.tfevents" : name);
   }
   std::ranges::sort(files);
-  EXPECT_EQ(files, (Words{"checkpoint.safetensors", "checkpoint.safetensors.previous",
-                          "config.json", "events.out.tfevents", "health.csv", "metrics.csv",
-                          "model.safetensors", "report.html", "steps.csv"}));
+  EXPECT_EQ(files,
+            (Words{"certificate.json", "checkpoint.safetensors", "checkpoint.safetensors.previous",
+                   "config.json", "events.out.tfevents", "health.csv", "metrics.csv",
+                   "model.safetensors", "report.html", "steps.csv"}));
   const std::string report = read_text(task.run_path("run") / "report.html");
   for (const char* part : {"<svg", "Confusion", "Kernels", "Configuration", "</html>"}) {
     EXPECT_NE(report.find(part), std::string::npos) << part;

@@ -34,6 +34,10 @@ std::span<const Chapter> chapters() {
       Chapter{"Healthy gradients",
               "Where learning starts from, and what becomes of signals and gradients over depth.",
               gradient_health_experiments()},
+      Chapter{"Generalisation", "Learning the pattern or learning by heart, and what helps.",
+              generalisation_experiments()},
+      Chapter{"Looking at neurons", "What single neurons respond to, and what their weights say.",
+              selectivity_experiments()},
   };
   return kChapters;
 }

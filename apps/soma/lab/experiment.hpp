@@ -69,5 +69,7 @@ std::span<const Experiment> architecture_experiments();
 std::span<const Experiment> sequence_experiments();
 std::span<const Experiment> learning_experiments();
 std::span<const Experiment> gradient_health_experiments();
+std::span<const Experiment> generalisation_experiments();
+std::span<const Experiment> selectivity_experiments();
 
 }  // namespace lab

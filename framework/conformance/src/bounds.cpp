@@ -263,6 +263,28 @@ void bound_adam(const Oracle& oracle, const Op& op, const Operands& operands,
   share_magnitudes(result);
 }
 
+/// Forward ops that move elements, choose one or compute with each alone: a result of 0 has a sign.
+bool keeps_sign_of_zero(const Op& op) {
+  constexpr std::string_view kFamilies[] = {"concat/1",
+                                            "slice/1",
+                                            "permute/1",
+                                            "pad/1",
+                                            "embedding/1",
+                                            "max/1",
+                                            "max_pool2d/1",
+                                            "dropout/1",
+                                            "prelu/1",
+                                            "add/1",
+                                            "multiply/1",
+                                            "broadcast_add/1",
+                                            "broadcast_multiply/1",
+                                            "subtract/1",
+                                            "scale/1"};
+  return op.direction() == "fwd" &&
+         (ops::is_activation_family(op.family()) ||
+          std::ranges::find(kFamilies, op.family()) != std::end(kFamilies));
+}
+
 std::string describe(std::size_t output, std::size_t i, float got, double value, double limit) {
   char text[200];
   std::snprintf(text, sizeof text,
@@ -276,7 +298,10 @@ std::string describe(std::size_t output, std::size_t i, float got, double value,
 std::vector<Expected> expect(const Oracle& oracle, const Op& op, const Operands& operands,
                              Fill fill) {
   std::vector<Expected> result;
-  for (const Array& y : oracle.evaluate(op, operands)) result.push_back(expected_of(y));
+  for (const Array& y : oracle.evaluate(op, operands)) {
+    result.push_back(expected_of(y));
+    result.back().signed_zeros = !result.back().integral && keeps_sign_of_zero(op);
+  }
   const std::string_view family = op.family();
   if (is_contraction(op)) {
     bound_contraction(oracle, op, operands, fill, result);
@@ -334,6 +359,9 @@ Deviation deviation(const std::vector<Array>& outputs, const std::vector<Expecte
       if (std::isfinite(e.magnitude[i]) && e.magnitude[i] > double{FLT_MAX} / 4) continue;
       const double error = std::abs(static_cast<double>(got) - value);
       if (!(error <= e.limit[i])) fail(describe(o, i, got, value, e.limit[i]));
+      if (e.signed_zeros && value == 0 && got == 0 && std::signbit(got) != std::signbit(value)) {
+        fail(describe(o, i, got, value, 0) + ", a zero of the other sign");
+      }
       if (e.limit[i] > 0) d.worst_share = std::max(d.worst_share, error / e.limit[i]);
     }
   }

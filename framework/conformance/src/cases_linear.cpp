@@ -65,6 +65,8 @@ void add(std::vector<Case>& to, const LinearCase& c) {
 
 void add_linear_cases(std::vector<Case>& to) {
   for (const LinearCase& c : kLinearCases) add(to, c);
+  to.push_back({"linear", "fwd_tiny", ops::Linear{}.forward({17, 9}, {15, 9}, Purpose::train),
+                Spread::tiny});
   for (const ops::NamedActivation& row : ops::kNamedActivations) {
     if (!row.fusible()) continue;
     const ops::Linear linear{{.bias = true, .activation = std::string(row.name)}};

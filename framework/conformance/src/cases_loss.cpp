@@ -141,6 +141,7 @@ void add_loss_cases(std::vector<Case>& to) {
   for (const Shape& shape : kCosineShapes) add_both(to, "cosine", ops::Cosine{}, shape);
   add_both(to, "cosine_sum", ops::Cosine{.reduction = ops::Reduction::sum}, {9, 31});
   add_both(to, "cosine_epsilon", ops::Cosine{.epsilon = 1e-3}, {9, 31});
+  add_both(to, "cosine_short_rows", ops::Cosine{.epsilon = 1.5}, {9, 31});
 }
 
 }  // namespace soma::conformance

@@ -54,6 +54,8 @@ void add_matmul_cases(std::vector<Case>& to) {
     to.push_back({"matmul", "bwd_a" + size, matmul.backward_a(a, b)});
     to.push_back({"matmul", "bwd_b" + size, matmul.backward_b(a, b)});
   }
+  to.push_back({"matmul", "fwd_tiny", ops::Matmul{}.forward({2, 17, 9}, {2, 9, 15}, Purpose::train),
+                Spread::tiny});
 }
 
 }  // namespace soma::conformance

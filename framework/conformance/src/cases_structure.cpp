@@ -80,6 +80,10 @@ void add_arithmetic(std::vector<Case>& to) {
     to.push_back({"structure", "scale_no_offset" + at,
                   ops::Scale{.factor = -2.5}.forward(shape, Purpose::infer)});
   }
+  to.push_back({"structure", "multiply_tiny",
+                ops::Multiply::forward({3, 17}, {3, 17}, Purpose::train), Spread::tiny});
+  to.push_back({"structure", "broadcast_multiply_tiny",
+                ops::Broadcast::multiply({3, 17}, {17}, Purpose::train), Spread::tiny});
   for (const Repeat& r : kRepeats) {
     const std::string at = suffix(r.x) + "_by" + suffix(r.b);
     to.push_back(

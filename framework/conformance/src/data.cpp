@@ -103,8 +103,36 @@ void fill_argmax(const Op& op, std::span<std::int32_t> argmax, const Numbers& nu
   }
 }
 
+/// Where the slope of an activation jumps.
+std::vector<float> kinks_of(const Op& op) {
+  const Attributes& a = op.attributes;
+  const std::string_view family = op.family();
+  if (family == "hard_swish/1") return {-3, 3};
+  if (family == "hard_sigmoid/1") {
+    const auto alpha = static_cast<float>(a.real("alpha", 0.2));
+    const auto beta = static_cast<float>(a.real("beta", 0.5));
+    return {-beta / alpha, (1 - beta) / alpha};
+  }
+  if (family == "clip/1") {
+    constexpr double kInf = std::numeric_limits<double>::infinity();
+    const double low = a.real("low", -kInf), high = a.real("high", kInf);
+    return {static_cast<float>(std::isfinite(low) ? low : high),
+            static_cast<float>(std::isfinite(high) ? high : low)};
+  }
+  if (family == "relu/1" || family == "leaky_relu/1" || family == "elu/1" || family == "selu/1" ||
+      family == "abs/1" || family == "step/1") {
+    return {0};
+  }
+  return {};
+}
+
+float scale_of(Spread spread) {
+  if (spread == Spread::wide) return 1000;
+  return spread == Spread::tiny ? 1e-20f : 1;
+}
+
 void fill_floats(const Case& c, Role role, Fill fill, std::span<float> x, const Numbers& numbers) {
-  const float scale = c.spread == Spread::wide ? 1000.0f : 1.0f;
+  const float scale = scale_of(c.spread);
   const float shift = c.spread == Spread::offset ? 0.25f : 0.0f;
   for (std::size_t e = 0; e < x.size(); ++e) {
     switch (role) {
@@ -126,6 +154,13 @@ void fill_floats(const Case& c, Role role, Fill fill, std::span<float> x, const 
     if (fill == Fill::integers) x[e] = numbers.integer(e);
     if (fill == Fill::integers && role == Role::second_moment) x[e] = std::abs(x[e]);
   }
+}
+
+/// Every seventh input of an activation lies where its slope jumps.
+void plant_kinks(const Op& op, std::span<float> x) {
+  const std::vector<float> kinks = kinks_of(op);
+  if (kinks.empty()) return;
+  for (std::size_t e = 3; e < x.size(); e += 7) x[e] = kinks[e / 7 % kinks.size()];
 }
 
 void plant_specials(Role role, Fill fill, std::span<float> x, std::uint32_t rotation) {
@@ -171,6 +206,7 @@ void fill_operand(const Case& c, std::size_t i, Fill fill, const Numbers& number
       break;
     default:
       fill_floats(c, role, fill, array.as<float>(), numbers);
+      if (i == 0 && fill == Fill::random) plant_kinks(c.op, array.as<float>());
   }
   plant_specials(role, fill, array.as<float>(), numbers.bits(0, 3));
 }

@@ -6,6 +6,9 @@
 
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
 
 namespace soma::conformance {
 namespace {
@@ -62,9 +65,20 @@ std::string ProcessState::changed_in(const ProcessState& later) const {
   return "";
 }
 
-std::size_t allocated_bytes() {
+Holdings Holdings::read() {
+  const auto entries = [](const char* folder) {
+    std::error_code ignored;
+    const std::filesystem::directory_iterator list(folder, ignored);
+    return static_cast<std::size_t>(std::distance(begin(list), end(list)));
+  };
+  const std::size_t files = entries("/proc/self/fd"), threads = entries("/proc/self/task");
   const struct mallinfo2 info = mallinfo2();
-  return info.uordblks + info.hblkhd;
+  return {info.uordblks + info.hblkhd, files, threads};
+}
+
+std::string Kept::text() const {
+  if (bytes > 0) return std::to_string(bytes) + " bytes";
+  return files > 0 ? std::to_string(files) + " open files" : std::to_string(threads) + " threads";
 }
 
 }  // namespace soma::conformance

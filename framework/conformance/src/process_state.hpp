@@ -23,25 +23,43 @@ struct ProcessState {
   std::string changed_in(const ProcessState& later) const;
 };
 
-/// Bytes that malloc has handed out and not got back, as far as the arena of the main thread and
-/// large blocks go.
-std::size_t allocated_bytes();
+/// What this process holds: bytes that malloc has handed out and not got back, as far as the arena
+/// of the main thread and large blocks go; open files; threads.
+struct Holdings {
+  std::size_t bytes = 0, files = 0, threads = 0;
 
-/// Bytes that every call of `once` keeps; 0 if it keeps none. Caches that fill up, of the runtimes
-/// for example, grow now and then: a leak grows in each of several stretches.
+  static Holdings read();
+};
+
+/// What every call of something keeps.
+struct Kept {
+  std::size_t bytes = 0, files = 0, threads = 0;
+
+  explicit operator bool() const noexcept { return bytes + files + threads > 0; }
+  std::string text() const;  ///< "48 bytes", "1 open file"
+};
+
+/// What every call of `once` keeps. Caches that fill up, of the runtimes for example, grow now and
+/// then: a leak grows in each of several stretches.
 template <class Call>
-std::size_t kept_by_every(Call once) {
+Kept kept_by_every(Call once) {
   constexpr int kWarmUps = 20, kStretches = 4, kCalls = 40;
-  constexpr std::size_t kLeastBlock = 16;
+  constexpr std::size_t kLeastBlock = 16, kMany = std::numeric_limits<std::size_t>::max();
+  const auto grown = [](std::size_t before, std::size_t after) {
+    return after > before ? (after - before) / kCalls : 0;
+  };
   for (int i = 0; i < kWarmUps; ++i) once();
-  std::size_t kept = std::numeric_limits<std::size_t>::max();
-  for (int stretch = 0; stretch < kStretches && kept >= kLeastBlock; ++stretch) {
-    const std::size_t before = allocated_bytes();
+  Kept kept{kMany, kMany, kMany};
+  for (int stretch = 0; stretch < kStretches && kept; ++stretch) {
+    const Holdings before = Holdings::read();
     for (int i = 0; i < kCalls; ++i) once();
-    const std::size_t after = allocated_bytes();
-    kept = std::min(kept, after > before ? (after - before) / kCalls : 0);
+    const Holdings after = Holdings::read();
+    kept.bytes = std::min(kept.bytes, grown(before.bytes, after.bytes));
+    kept.files = std::min(kept.files, grown(before.files, after.files));
+    kept.threads = std::min(kept.threads, grown(before.threads, after.threads));
+    if (kept.bytes < kLeastBlock) kept.bytes = 0;
   }
-  return kept >= kLeastBlock ? kept : 0;
+  return kept;
 }
 
 }  // namespace soma::conformance

@@ -95,9 +95,8 @@ std::string fault_in_opening(const std::string& name, Numerics numerics) {
   constexpr int kRounds = 100;
   const auto open = [&] { return soma::backend(name, {.numerics = numerics}); };
   const Backend held = open();
-  if (const std::size_t kept = kept_by_every(open)) {
-    return "it keeps " + std::to_string(kept) +
-           " bytes of every context that was opened and closed";
+  if (const Kept kept = kept_by_every(open)) {
+    return "it keeps " + kept.text() + " of every context that was opened and closed";
   }
   std::size_t ids = 0;
   HelpingThread other;

@@ -113,13 +113,21 @@ class BackendExamination final : public Examination {
     const char* name;
     std::string (BackendExamination::*ask)() const;
   };
-  static const Whole kWholeQuestions[6];
+  static const Whole kWholeQuestions[7];
 
   std::string opening() const { return fault_in_opening(backend_.name(), options_.numerics); }
-  /// The rest of this item is the end of the process: with threads that have worked, and a context
-  /// and kernels that nobody closes.
+  /// The rest of these two is the end of the process, with threads that have worked: a context and
+  /// kernels that nobody closes,
   std::string left_open() const {
-    static std::vector<Kernel> kept;  // lives longer than what the plugin's runtime keeps
+    static auto& kept = *new std::vector<Kernel>;  // outlives everything
+    return prepare_and_run(kept);
+  }
+  /// or that are closed when the plugin's runtime may have ended.
+  std::string closed_at_exit() const {
+    static std::vector<Kernel> kept;
+    return prepare_and_run(kept);
+  }
+  std::string prepare_and_run(std::vector<Kernel>& kept) const {
     for (const Case& c : cases()) {
       if (!watched_.contains(c.id()) || !backend_.supports(c.op)) continue;
       kept.push_back(backend_.prepare(c.op));
@@ -287,9 +295,10 @@ class BackendExamination final : public Examination {
   std::map<SeedAndLevel, std::unique_ptr<Examiner>> examiners_;
 };
 
-const BackendExamination::Whole BackendExamination::kWholeQuestions[6] = {
+const BackendExamination::Whole BackendExamination::kWholeQuestions[7] = {
     {Level::lifecycle, "opening", &BackendExamination::opening},
     {Level::lifecycle, "left_open", &BackendExamination::left_open},
+    {Level::lifecycle, "closed_at_exit", &BackendExamination::closed_at_exit},
     {Level::contract, "declared_ops", &BackendExamination::declared},
     {Level::contract, "refusal", &BackendExamination::refusal},
     {Level::contract, "loop_coverage", &BackendExamination::coverage},

@@ -9,6 +9,7 @@
 #include <exception>
 #include <thread>
 
+#include "guarded_pages.hpp"
 #include "process_state.hpp"
 #include "soma/abi.h"
 #include "soma/conformance/certify.hpp"
@@ -106,7 +107,10 @@ void ask_older(soma_plugin_entry_fn entry, Verdict& verdict) {
   host.struct_size = kFirst;
   host.minor = 0;
   host.version = "0.1.0";
-  const Entered older = enter(entry, &host);
+  const GuardedPages pages(kFirst);
+  std::byte* const at = pages.end() - kFirst;
+  std::memcpy(at, &host, kFirst);
+  const Entered older = enter(entry, reinterpret_cast<const soma_host*>(at));
   const soma_host now = this_host();
   expect_same(enter(entry, &now), older, "entered by a host of ABI 1.0", verdict);
 }

@@ -184,11 +184,9 @@ class LayerExamination final : public Questions {
     ++verdict.checks;
     const std::vector<soma_attribute> options = subject_.options();
     const std::vector<TensorInfo> tensors = inputs.batch(3);
-    const std::size_t kept =
+    const Kept kept =
         kept_by_every([&] { const OpenLayer layer(subject_.table(), options, tensors); });
-    if (kept > 0) {
-      verdict.fail("memory", "every opening and closing keeps " + std::to_string(kept) + " bytes");
-    }
+    if (kept) verdict.fail("memory", "every opening and closing keeps " + kept.text());
   }
 
   // C3

@@ -9,6 +9,7 @@ namespace soma::conformance {
 /// What the oracle expects of one output, element by element.
 struct Expected {
   bool integral = false;          ///< int32: `value` holds the integers, compared for equality
+  bool signed_zeros = false;      ///< the sign counts where `value` is 0
   std::vector<double> value;      ///< float64 result
   std::vector<double> limit;      ///< largest allowed |y - value|
   std::vector<double> magnitude;  ///< the sum with absolute terms; 0 marks a structural zero
@@ -35,7 +36,8 @@ struct Deviation {
   std::size_t output = 0, element = 0;  ///< of that first one
 };
 
-/// Each finite expected element inside its limit and each of the expected class. A result that
+/// Each finite expected element inside its limit and each of the expected class; zeros of the
+/// expected sign where that is defined: ops that move elements or treat each alone. A result that
 /// underflows or overflows float32 within the limit, or whose intermediate sums may overflow
 /// (magnitude above FLT_MAX / 4), may be of either class.
 Deviation deviation(const std::vector<Array>& outputs, const std::vector<Expected>& expected);

@@ -12,9 +12,10 @@ namespace soma::conformance {
 
 /// How the ordinary values of a case are spread.
 enum class Spread {
-  unit,   ///< within [-1, 1), many magnitudes
-  wide,   ///< times 1000: saturated logits, large pre-activations
-  offset  ///< unit plus 0.25, so that a relu leaves most elements alive
+  unit,    ///< within [-1, 1), many magnitudes
+  wide,    ///< times 1000: saturated logits, large pre-activations
+  offset,  ///< unit plus 0.25, so that a relu leaves most elements alive
+  tiny     ///< times 1e-20: products are subnormal
 };
 
 /// One op on one set of shapes. The list of cases drives correctness, bit equality and speed.

@@ -21,7 +21,7 @@ h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:0 0 4px}p{margin:4px 0
 .verdict{display:inline-block;padding:2px 12px;border-radius:99px;font-weight:600}.yes{background:var(--good);color:var(--good-text)}.no{background:var(--bad);color:var(--bad-text)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:14px 0;font-size:14px}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:8px;margin:16px 0}.tile{border:1px solid var(--line);border-radius:10px;background:var(--card);padding:8px 12px;border-top:3px solid var(--good-text)}
-.tile.bad{border-top-color:var(--bad-text)}.tile b{display:block}.tile span{display:block;font-size:13px;color:var(--soft);font-variant-numeric:tabular-nums}.tile .big{font-size:20px;color:var(--text)}
+.tile.bad{border-top-color:var(--bad-text)}.tile b{display:block;font-size:14px;overflow-wrap:anywhere}.tile span{display:block;font-size:13px;color:var(--soft);font-variant-numeric:tabular-nums}.tile .big{font-size:20px;color:var(--text)}
 .tools{display:flex;gap:6px 20px;flex-wrap:wrap;align-items:center;margin:16px 0 8px}.tools label{color:var(--soft)}input[type=search]{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:5px 10px;width:240px;max-width:100%}
 .scroll{overflow:auto;max-height:88vh;border:1px solid var(--line);border-radius:10px;background:var(--card)}table{border-collapse:collapse;width:100%}
 th{font-weight:600;text-align:left;padding:8px 10px;font-size:13px}thead th{position:sticky;top:0;z-index:2;background:var(--card);border-bottom:1px solid var(--line)}thead th:first-child{left:0;z-index:3}tbody tr:hover th{color:var(--focus)}thead span{display:block;font-weight:400;color:var(--soft)}
@@ -35,7 +35,7 @@ dialog{border:1px solid var(--line);border-radius:12px;background:var(--card);co
 .cases{margin:12px 0 0;padding:0;list-style:none}.cases li{border-top:1px solid var(--line);padding:7px 0}.row{display:flex;gap:12px;justify-content:space-between;flex-wrap:wrap}
 .row span:last-child{color:var(--soft);font-size:13px;font-variant-numeric:tabular-nums}.cases .fail{color:var(--bad-text);font-weight:600}pre{white-space:pre-wrap;margin:4px 0;background:var(--none);border-radius:6px;padding:6px 10px}
 .copy{font:inherit;font-size:12px;border:1px solid var(--line);border-radius:6px;background:none;color:inherit;cursor:pointer}
-@media(max-width:640px){body{padding:16px 10px}dl{gap:2px 10px;font-size:13px}.tiles{grid-template-columns:repeat(4,1fr);gap:5px}.tile{padding:5px 6px}.tile .big{font-size:15px}.tile span{font-size:11px}
+@media(max-width:640px){body{padding:16px 10px}dl{gap:2px 10px;font-size:13px}.tiles{grid-template-columns:repeat(4,minmax(0,1fr));gap:5px}.tile{padding:5px 6px}.tile b{font-size:11px}.tile .big{font-size:15px}.tile span{font-size:11px}
 tbody th{max-width:42vw;white-space:normal;font-size:12px;padding:4px 8px}.cell{min-width:66px;padding:5px 6px}}
 @media print{.tools,dialog{display:none}.scroll{overflow:visible;max-height:none}}
 )";

@@ -44,7 +44,8 @@ struct Kept {
 template <class Call>
 Kept kept_by_every(Call once) {
   constexpr int kWarmUps = 20, kStretches = 4, kCalls = 40;
-  constexpr std::size_t kLeastBlock = 16, kMany = std::numeric_limits<std::size_t>::max();
+  constexpr std::size_t kLeastBlock = 32;  // malloc hands out no smaller chunk
+  constexpr std::size_t kMany = std::numeric_limits<std::size_t>::max();
   const auto grown = [](std::size_t before, std::size_t after) {
     return after > before ? (after - before) / kCalls : 0;
   };

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # scaffolds.sh --prefix DIR --work DIR [--generator G] [--cxx COMPILER]
 # Writes a plugin of every kind with `soma new-plugin` of the installation at PREFIX, builds each out of the tree and
-# runs its tests; asks for a refusal where one is due. Prints the author's lines of code per kind.
+# runs its tests, which train with it and certify it; asks for a refusal where one is due. Prints the author's lines of
+# code per kind.
 set -euo pipefail
 generator=Ninja cxx=g++
 while [ $# -gt 0 ]; do
@@ -38,9 +39,13 @@ wait
 for kind in "${kinds[@]}"; do
   [ -e "$kind.passed" ] || { cat "$kind.log"; fail "the scaffold of a $kind does not build or pass"; }
   lines=$(code_lines "my_$kind/my_$kind.cpp")
-  echo "$kind: $lines lines of code; $(grep -c 'weights ' "$kind.log") trainings with the same bits"
+  certified=$(grep -oE '^[0-9]+: all +[0-9,]+ +[0-9,]+ +[0-9,]+ +0 ' "$kind.log" | awk '{ print $3 " cases, " $4 " checks" }') || true
+  [ -n "$certified" ] && [ -s "my_$kind/build/certificate.html" ] || { cat "$kind.log"; fail "the $kind was not certified"; }
+  echo "$kind: $lines lines of code; $(grep -c 'weights ' "$kind.log") trainings with the same bits; certified: $certified"
+  most=100
+  case $kind in activation) most=15 ;; backend) most=400 ;; esac
+  [ "$lines" -le "$most" ] || fail "a $kind takes more than $most lines"
 done
-[ "$(code_lines my_activation/my_activation.cpp)" -le 15 ] || fail "an activation takes more than 15 lines"
 
 refuses 1 "my_loss exists already" loss my_loss
 refuses 2 "expected up to 40 of a-z, 0-9 and '_', a letter first, got '9lives'" layer 9lives

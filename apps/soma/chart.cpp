@@ -8,7 +8,7 @@
 namespace {
 
 constexpr double kWidth = 480, kHeight = 270;
-constexpr double kLeft = 56, kRight = 14, kTop = 14, kBottom = 42;
+constexpr double kLeft = 56, kRight = 24, kTop = 14, kBottom = 42;
 
 struct Axis {
   double low, high, step;

@@ -1,7 +1,9 @@
 #include "report.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "chart.hpp"
 #include "session.hpp"
@@ -46,7 +48,7 @@ font-variant-numeric:tabular-nums}
 .bars{width:100%}.bars td:last-child,.bars th:last-child{width:60%;min-width:180px}
 .bar{display:flex;height:12px}.bar i{display:block}.bar .forward{background:var(--train)}
 .bar .backward{background:var(--test)}.bar .update{background:var(--third)}
-details{margin-top:10px}summary{cursor:pointer;color:var(--soft)}
+.config td{white-space:normal;overflow-wrap:anywhere}details{margin-top:10px}summary{cursor:pointer;color:var(--soft)}
 @media(max-width:640px){body{padding:16px 10px}.tile,section{padding:11px 12px}th,td{padding:4px 7px}}
 )";
 
@@ -58,6 +60,23 @@ std::string tile(const std::string& value, const std::string& label) {
 std::string row(const std::string& name, const std::string& value) {
   return "<tr><th>" + escape_html(name) + "</th><td><code>" + escape_html(value) +
          "</code></td></tr>\n";
+}
+
+/// What loss a chart need not show: a few batches far above all others would flatten the curve.
+double loss_limit(const Series& train, const Series& test) {
+  constexpr double kShare = 0.98, kFar = 3;
+  std::vector<double> losses;
+  for (const auto& point : train.points) {
+    if (std::isfinite(point.second)) losses.push_back(point.second);
+  }
+  if (losses.empty()) return std::numeric_limits<double>::infinity();
+  const auto at =
+      losses.begin() + static_cast<std::ptrdiff_t>(kShare * static_cast<double>(losses.size() - 1));
+  std::ranges::nth_element(losses, at);
+  double usual = *at;
+  for (const auto& point : test.points) usual = std::max(usual, point.second);
+  const double most = *std::ranges::max_element(losses);
+  return most > kFar * usual && usual > 0 ? kFar * usual : std::numeric_limits<double>::infinity();
 }
 
 std::string charts(const Report& report) {
@@ -77,7 +96,13 @@ std::string charts(const Report& report) {
     if (epoch.train_accuracy) train_accuracy.points.emplace_back(x, *epoch.train_accuracy);
     if (epoch.test_accuracy) test_accuracy.points.emplace_back(x, *epoch.test_accuracy);
   }
-  std::vector<std::string> drawn = {line_chart("Loss", "epochs", {train, test})};
+  const double cap = loss_limit(train, test);
+  const auto left_out =
+      std::erase_if(train.points, [&](const auto& point) { return point.second > cap; });
+  const std::string title = left_out == 0 ? "Loss"
+                                          : "Loss (" + std::to_string(left_out) + " points above " +
+                                                brief_number(cap) + " left out)";
+  std::vector<std::string> drawn = {line_chart(title, "epochs", {train, test})};
   // One epoch is a point and no curve; the tiles say it already.
   if (report.epochs.size() > 1) {
     drawn.push_back(line_chart("Accuracy", "epochs", {train_accuracy, test_accuracy}));
@@ -104,7 +129,8 @@ std::string configuration(const Report& report) {
     }
     if (const auto* s = std::get_if<std::string>(&value)) optimizer += *s;
   }
-  return "<section tabindex=\"0\" aria-label=\"Configuration\"><h2>Configuration</h2><table>\n" +
+  return "<section tabindex=\"0\" aria-label=\"Configuration\"><h2>Configuration</h2><table "
+         "class=\"config\">\n" +
          row("model", config.model) + row("parameters", grouped(report.parameters)) +
          row("data", config.data) + row("training data, SHA-256", config.train_sha256) +
          row("test data, SHA-256", config.test_sha256) + row("backend", report.backend) +

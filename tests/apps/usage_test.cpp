@@ -7,8 +7,8 @@
 
 namespace {
 
-const char* const kCommands[] = {"train",    "eval",    "predict", "summary",   "data",
-                                 "backends", "plugins", "bench",   "quickstart"};
+const char* const kCommands[] = {"train", "eval",     "predict", "summary", "lint",
+                                 "data",  "backends", "plugins", "bench",   "quickstart"};
 
 TEST(Usage, PrintsItsVersion) {
   const TemporaryFolder folder;

@@ -7,6 +7,7 @@
 #include "files.hpp"
 #include "run_config.hpp"
 #include "session.hpp"
+#include "soma/memory_plan.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
 #include "table.hpp"
@@ -186,6 +187,13 @@ int run_profile(Arguments args) {
   std::size_t planned_bytes = 0;
   const auto all =
       time_steps(model, backend, mode == "train", n, used, steps.value_or(20), &planned_bytes);
+  // The packs lie beside the plan.
+  std::size_t ideal_bytes = 0;
+  if (mode == "train") {
+    const auto optimizer = soma::bench::workload_of(model.name()).optimizer;
+    const soma::MemoryPlan plan = soma::training_memory(model, backend, n, optimizer);
+    ideal_bytes = plan.ideal + plan.packs;
+  }
   const auto rows = rows_of(all);
   Sums sums;
   std::vector<double> totals;
@@ -211,6 +219,7 @@ int run_profile(Arguments args) {
                               {"outside_us", outside},
                               {"flops", sums.flops},
                               {"planned_bytes", planned_bytes},
+                              {"ideal_bytes", ideal_bytes},
                               {"kernels", json_of(rows)}}
                      .dump()
               << "\n";
@@ -224,7 +233,12 @@ int run_profile(Arguments args) {
             << number(100 * sums.packs / sums.total, 1) << " %), outside kernels "
             << number(outside, 1) << " (" << number(100 * outside / sums.total, 1) << " %); "
             << number(sums.flops / sums.total / 1e3, 0) << " GFLOP/s; planned memory "
-            << grouped(static_cast<std::int64_t>(planned_bytes)) << " bytes\n";
+            << grouped(static_cast<std::int64_t>(planned_bytes)) << " bytes";
+  if (ideal_bytes > 0) {
+    std::cout << ", at least " << grouped(static_cast<std::int64_t>(ideal_bytes))
+              << " for what is alive at once";
+  }
+  std::cout << "\n";
   if (!trace.empty()) std::cout << "trace: " << trace << "\n";
   return 0;
 }

@@ -79,8 +79,8 @@ TEST(Compare, NamesTheOneElementThatABackendGetsWrong) {
 TEST(Compare, NamesTheKernelInWhichABackendDies) {
   const OddTask task;
   write_text(task.path("odd.json"), R"({"soma_model": 1, "name": "odd", "input": [28, 28, 1],
- "layers": [{"type": "flatten"}, {"type": "dense", "units": 17}, {"type": "activation", "name": "gate"},
-            {"type": "dense", "units": 2}]}
+ "layers": [{"type": "flatten"}, {"type": "dense", "units": 17}, {"type": "layer_norm"},
+            {"type": "activation", "name": "gate"}, {"type": "dense", "units": 2}]}
 )");
   const Fault planted("crash");
   Words words = of_odd("faulty+reference", "reference");

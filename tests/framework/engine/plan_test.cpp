@@ -35,6 +35,11 @@ TEST(MemoryPlan, BlocksAliveAtTheSameTimeNeverOverlap) {
   }
 }
 
+TEST(MemoryPlan, TheLeastIsWhatIsAliveAtOnce) {
+  EXPECT_EQ(least_memory({{100, 0, 3}, {64, 1, 1}, {640, 2, 2}, {640, 3, 4}}), 128u + 640u);
+  EXPECT_EQ(least_memory({}), 0u);
+}
+
 TEST(MemoryPlan, BlocksThatFollowEachOtherShareMemory) {
   std::vector<Lifetime> blocks = {{1024, 0, 1}, {1024, 2, 3}, {1024, 4, 5}};
   EXPECT_EQ(plan_memory(blocks), 1024u);

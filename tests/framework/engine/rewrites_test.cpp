@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "soma/memory_plan.hpp"
 #include "soma/philox.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
@@ -129,6 +130,16 @@ TEST(RewritesOfATrainingStep, UpdateEachParameterBeforeTheNextGradient) {
   const auto gradients = std::ranges::count_if(
       rest, [](const auto& k) { return k.op.starts_with("conv2d/1.bwd_weights"); });
   EXPECT_EQ(gradients, 5);
+}
+
+TEST(RewritesOfATrainingStep, TakeHardlyMoreMemoryThanIsAliveAtOnce) {
+  Model net = residual_net();
+  const Backend b = backend("tbb");
+  const MemoryPlan plan = training_memory(net, b, kBatch, Adam{});
+  EXPECT_LE(plan.ideal, plan.planned);
+  EXPECT_LE(static_cast<double>(plan.planned), 1.1 * static_cast<double>(plan.ideal));
+  Trainer trainer(net, b, {.optimizer = Adam{}});
+  EXPECT_EQ(trainer.planned_bytes(kBatch), plan.planned + plan.packs);
 }
 
 std::vector<std::string> ops_of(const StepTimes& step) {

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -9,6 +11,7 @@
 #include "command_line.hpp"
 #include "files.hpp"
 #include "lab/book.hpp"
+#include "lab/tour.hpp"
 #include "session.hpp"
 #include "soma/error.hpp"
 #include "soma/version.hpp"
@@ -122,6 +125,10 @@ void print_outcome(const lab::Outcome& o) {
 }  // namespace
 
 int run_lab(Arguments args) {
+  if (args.size() == 1 && args[0] == "tour") {
+    lab::tell_tour(std::cin, std::cout, isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+    return 0;
+  }
   std::vector<std::string> names;
   std::string backend = "auto", numerics = "exact", html;
   std::optional<std::int64_t> threads, seed;
@@ -129,7 +136,8 @@ int run_lab(Arguments args) {
   CommandLine line("lab", "[NAME|CONCEPT...] [options]",
                    "What textbooks say of neurons, measured: each experiment has a claim, a "
                    "measurement on real computation and a "
-                   "verdict.\nNames and concepts (S1, S2, ...) are shown by --list.");
+                   "verdict.\n'soma lab tour' tells two stories for a start. Names and concepts "
+                   "(S1, S2, ...) are shown by --list.");
   line.positionals("NAME", &names)
       .flag("all", &all, "run every experiment and write the book")
       .flag("list", &list, "show the experiments and what they are about")

@@ -38,6 +38,11 @@ std::span<const Chapter> chapters() {
               generalisation_experiments()},
       Chapter{"Looking at neurons", "What single neurons respond to, and what their weights say.",
               selectivity_experiments()},
+      Chapter{"Understanding",
+              "Pictures that neurons like, features that share neurons, and how to part them.",
+              interpretation_experiments()},
+      Chapter{"The whole", "Neurons in parallel, good practice, and two stories.",
+              system_experiments()},
   };
   return kChapters;
 }

@@ -71,5 +71,7 @@ std::span<const Experiment> learning_experiments();
 std::span<const Experiment> gradient_health_experiments();
 std::span<const Experiment> generalisation_experiments();
 std::span<const Experiment> selectivity_experiments();
+std::span<const Experiment> interpretation_experiments();
+std::span<const Experiment> system_experiments();
 
 }  // namespace lab

@@ -227,9 +227,7 @@ void print(const RunComparison& result, std::ostream& out) {
     out << "\nboth again from the first step on, in lock-step\n";
     print_comparison(*result.replay, out);
     if (result.replay->passed() && !result.replay->first) {
-      out << "today both compute the same: what made the difference is not in these kernels, or "
-             "not "
-             "in every run\n";
+      out << kAgreedAfterAll;
     }
   }
   out << (result.same() ? "\nthe runs are the same\n" : "\nthe runs DIFFER\n");

@@ -58,6 +58,11 @@ struct Comparison {
 /// time. Shows progress on stderr.
 Comparison compare_in_lockstep(const ReplayJob& a, const ReplayJob& b);
 
+/// What to say of two sides that were known to differ, and in lock-step do not.
+inline constexpr const char* kAgreedAfterAll =
+    "this time both computed the same: what differs is in a kernel that does several ops at once, "
+    "which\nlock-step runs one by one, or outside of the kernels, or not in every run\n";
+
 /// What was found, for people.
 void print_comparison(const Comparison& comparison, std::ostream& out);
 nlohmann::ordered_json comparison_json(const Comparison& comparison);

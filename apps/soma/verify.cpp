@@ -282,8 +282,7 @@ int run_verify(Arguments args) {
     std::cout << "\nfrom the first step on, in lock-step\n";
     print_comparison(*comparison, std::cout);
     if (comparison->passed() && !comparison->first) {
-      std::cout << "this time both computed the same: what differs is not in their kernels, or not "
-                   "in every run\n";
+      std::cout << kAgreedAfterAll;
     }
   }
   std::cout << "\n" << (passed ? "verified: the same weights everywhere" : "NOT verified") << "\n";

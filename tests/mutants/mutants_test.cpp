@@ -43,7 +43,7 @@ Outcome certify(const std::string& mutant, const Words& words) {
   Words all{"certify"};
   all.insert(all.end(), words.begin(), words.end());
   all.push_back("--json");
-  const Outcome outcome = soma_command(all, folder.path());
+  const Outcome outcome = Command(all, folder.path()).wait(600);
   unsetenv("SOMA_MUTANT");
   return outcome;
 }

@@ -34,7 +34,7 @@ struct StepTensor {
 
 /// One kernel of a step.
 struct StepKernel {
-  std::size_t number = 0;  ///< in the order they run, from 0
+  std::size_t number = 0;  ///< in the order they run in a step, from 0
   std::int64_t step = 0;   ///< of training: the update under way, from 1; else 0
   std::string_view layer;  ///< whose work it is; "optimizer" for the update
   KernelTime::Phase phase = KernelTime::Phase::forward;

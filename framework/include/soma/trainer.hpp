@@ -17,8 +17,19 @@
 #include "soma/profile.hpp"
 #include "soma/schedule.hpp"
 #include "soma/tensor.hpp"
+#include "soma/training_error.hpp"
 
 namespace soma {
+
+/// Where training looks for NaN and infinities; what it finds is thrown as NonFiniteError by the
+/// step that met it. The step is then done again from the same state, tensor by tensor, to name the
+/// first one.
+enum class NanCheck {
+  none,
+  step,         ///< in the loss and all gradients, in weights and state after an update that could
+                ///< have overflowed: one that the step masks (max(0, -inf)) is not seen
+  every_tensor  ///< in every operand of every kernel; reads all that the step reads once more
+};
 
 struct TrainerOptions {
   Optimizer optimizer = Adam{};
@@ -26,6 +37,16 @@ struct TrainerOptions {
   int threads = 0;         ///< 0: all the CPUs this process may use
   Schedule schedule = {};  ///< of the learning rate, "cosine(warmup=100)"
   Regularization regularization = {};
+  NanCheck nan_check = NanCheck::step;
+  /// Above 0: also keeps a moving average of the weights, average += (1 - d) * (weight - average)
+  /// after every update t, with d = min(average, (1 + t) / (10 + t)) and the first weights as its
+  /// start (the `decay` and `num_updates` of TensorFlow's ExponentialMovingAverage). Evaluations
+  /// and best models are of the average. Running statistics are not averaged. Below 1.
+  double average = 0;
+  /// Parameters that no update changes: patterns of parameter or layer names, see fits_pattern()
+  /// ("conv*", "*.bias"). Gradients stop at layers that are frozen as a whole; running statistics
+  /// go on. Throws StateError for a pattern that fits nothing, and if nothing is left to train.
+  std::vector<std::string> freeze = {};
 };
 
 /// Where a run stands; after a step, `step` counts it.
@@ -42,13 +63,60 @@ struct Progress {
   double seconds = 0;            ///< training time so far, over all sessions of this run
   std::int64_t samples = 0;      ///< samples trained on so far, over all sessions
   double data_seconds = 0;       ///< the part of `seconds` that steps waited for their data
+  std::int64_t best_epoch = -1;  ///< whose watched figure is the best so far; -1: none yet
+  double best = 0;               ///< that figure
+  std::int64_t rewinds = 0;      ///< how often training went back to a checkpoint
+  bool stopped_early = false;    ///< by EarlyStop
+};
+
+/// The figure of an epoch that is watched: of the validation data if there are any, else the means
+/// over the epoch. A lower loss is better, a higher accuracy.
+enum class Watch { loss, accuracy };
+
+/// Ends a fit after `patience` epochs in a row that were not better than the best one before them
+/// by more than min_delta; 0: never.
+struct EarlyStop {
+  std::int64_t patience = 0;
+  double min_delta = 0;
+};
+
+enum class Remedy { ignore, stop, rewind };
+
+/// What a fit does when a step meets a NaN or an infinity (see NanCheck), or a loss above
+/// spike_factor times its moving average (a share of 0.05 for each update, from the 20th on).
+///
+///   stop     throws NonFiniteError or LossSpikeError
+///   rewind   loads the checkpoint and goes on with `rate` times the learning rate, for good; after
+///            `most` times in one run it stops. Deterministic, and the same after a resume.
+struct Rescue {
+  Remedy on_nan = Remedy::stop;  ///< not ignore: that is NanCheck::none
+  Remedy on_spike = Remedy::ignore;
+  double spike_factor = 3;
+  /// The file that rewind goes back to. Who saves it is the caller's business (save_checkpoint());
+  /// fit does where it does not exist yet.
+  std::filesystem::path checkpoint = {};
+  std::int64_t most = 3;
+  double rate = 0.5;
+  /// After each rewind: where training stands again, and why.
+  std::function<void(const Progress&, const std::string&)> on_rewind = {};
 };
 
 struct FitOptions {
   std::int64_t epochs = 1;
   std::int64_t steps = 0;  ///< if > 0: stop after this many updates, whatever `epochs` says
   std::int64_t batch = 32;
+  /// Batches that make one update, so that it is of accumulate * batch samples. The gradient is the
+  /// sum, in their order, of those of the batches, each of whose losses was multiplied by its share
+  /// of the update's samples; a normalisation sees one batch at a time. Steps count updates.
+  std::int64_t accumulate = 1;
   const Dataset* validation = nullptr;
+  Watch watch = Watch::loss;
+  EarlyStop early_stop = {};
+  /// If not empty: the file that holds the model of the best epoch so far. Written with the next
+  /// checkpoint, after a second or at the end of the fit at the latest.
+  std::filesystem::path best = {};
+  bool restore_best = false;  ///< the fit ends with the weights of `best`, if there is one
+  Rescue rescue = {};
   Augmentation augmentation = {};                     ///< of the first input, in training alone
   std::function<void(const Progress&)> on_step = {};  ///< after every update
   std::function<void(const Progress&, const Evaluation*)> on_epoch =
@@ -97,6 +165,13 @@ class SOMA_API Trainer {
   /// Shows every kernel of the training steps from here on, after any hooks; null for none.
   /// `observer` must live until then. Costs nothing while there is none.
   void observe(StepObserver* observer) noexcept;
+
+  /// Makes the moving average of the weights (TrainerOptions::average) the model's weights; does
+  /// nothing without one. For the end of training: an average that goes on does so from there.
+  void use_average();
+  /// Makes the weights of a model file (FitOptions::best) the model's weights, and the moving
+  /// average starts from them. Throws FormatError and StateError.
+  void use_best(const std::filesystem::path& file);
 
   const Progress& progress() const noexcept;
   int threads() const noexcept;

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graph/gradients.hpp"
 #include "soma/graph.hpp"
 #include "soma/sdk/ops/epilogue.hpp"
 
@@ -15,7 +16,7 @@ class Backward {
  public:
   explicit Backward(Graph& graph);
   /// See append_backward.
-  void run(std::span<const int> apart);
+  void run(const BackwardOptions& options);
 
   // What the rules use.
   Value at(int id) const { return {id, graph_.shape(id)}; }
@@ -41,10 +42,13 @@ class Backward {
 
  private:
   void grow() { gradient_.resize(graph_.values.size(), -1); }
+  /// What the gradient of a loss starts from.
+  Value seed(const Graph::LossInfo& loss, bool share_of_batch);
   void set_apart(const Graph::Node& node, std::span<const int> layers);
 
   Graph& graph_;
   GraphBuilder builder_;
+  int share_ = -1;             // the value of ScalarSet::batch_share
   std::vector<int> gradient_;  // per value, the value of its gradient
 };
 

@@ -48,12 +48,26 @@ void Backward::set_apart(const Graph::Node& node, std::span<const int> layers) {
   }
 }
 
-void Backward::run(std::span<const int> apart) {
+Value Backward::seed(const Graph::LossInfo& loss, bool share_of_batch) {
+  const TensorInfo one{DType::f32, {1}};
+  const Value weight =
+      builder_.leaf(Graph::Source::constant, one, -1, 0, static_cast<float>(loss.weight));
+  grow();
+  if (!share_of_batch) return weight;
+  if (share_ < 0) {
+    share_ =
+        builder_.leaf(Graph::Source::scalars, one, static_cast<int>(ScalarSet::batch_share)).id;
+  }
+  const auto& value = graph_.values[static_cast<std::size_t>(loss.value)];
+  const Graph::Node of = graph_.nodes[static_cast<std::size_t>(value.index)];
+  return emit(ops::Multiply::forward(one.shape, one.shape, Purpose::train), {weight, at(share_)},
+              of);
+}
+
+void Backward::run(const BackwardOptions& options) {
   for (const Graph::LossInfo& loss : graph_.losses) {
-    const Value weight = builder_.leaf(Graph::Source::constant, {DType::f32, {1}}, -1, 0,
-                                       static_cast<float>(loss.weight));
-    grow();
-    gradient_[static_cast<std::size_t>(loss.value)] = weight.id;
+    const Value start = seed(loss, options.share_of_batch);
+    gradient_[static_cast<std::size_t>(loss.value)] = start.id;
   }
   for (std::size_t n = graph_.nodes.size(); n-- > 0;) {
     if (graph_.nodes[n].phase != Graph::Phase::forward) continue;
@@ -62,14 +76,17 @@ void Backward::run(std::span<const int> apart) {
       return gradient_[static_cast<std::size_t>(output)] >= 0;
     };
     if (!std::ranges::any_of(node.outputs, has_gradient)) continue;
-    if (!apart.empty()) set_apart(node, apart);
+    if (!options.apart.empty()) set_apart(node, options.apart);
     rule_of(node.op).apply(*this, node);
   }
   const auto gradient_of = [&](int value) {
     return value < 0 ? -1 : gradient_[static_cast<std::size_t>(value)];
   };
   graph_.gradients.clear();
-  for (const auto& p : graph_.parameters) graph_.gradients.push_back(gradient_of(p.value));
+  for (std::size_t p = 0; p < graph_.parameters.size(); ++p) {
+    const bool frozen = p < options.frozen.size() && options.frozen[p];
+    graph_.gradients.push_back(frozen ? -1 : gradient_of(graph_.parameters[p].value));
+  }
   graph_.output_gradients.clear();
   for (const int output : graph_.layer_outputs) {
     graph_.output_gradients.push_back(gradient_of(output));
@@ -113,6 +130,32 @@ void Backward::give(int id, const Value& g, const Graph::Node& of) {
   gradient_[static_cast<std::size_t>(id)] = sum.id;
 }
 
-void append_backward(Graph& graph, std::span<const int> apart) { Backward(graph).run(apart); }
+void append_backward(Graph& graph, const BackwardOptions& options) { Backward(graph).run(options); }
+
+void freeze_layers(Graph& graph, const std::vector<bool>& frozen) {
+  const auto layer_of = [&](std::size_t p) {
+    const std::string& name = graph.parameters[p].name;
+    return std::string_view(name).substr(0, name.find('.'));
+  };
+  const auto trains = [&](std::string_view layer) {
+    for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
+      if (graph.parameters[p].trainable && !frozen[p] && layer_of(p) == layer) return true;
+    }
+    return false;
+  };
+  for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
+    if (!frozen[p] || trains(layer_of(p))) continue;
+    graph.values[static_cast<std::size_t>(graph.parameters[p].value)].needs_gradient = false;
+  }
+  const auto needs = [&](int v) {
+    return graph.values[static_cast<std::size_t>(v)].needs_gradient;
+  };
+  for (const Graph::Node& node : graph.nodes) {
+    const bool wanted = std::ranges::any_of(node.inputs, needs);
+    for (const int v : node.outputs) {
+      graph.values[static_cast<std::size_t>(v)].needs_gradient = wanted;
+    }
+  }
+}
 
 }  // namespace soma

@@ -18,10 +18,33 @@ namespace soma {
 void append_loss(Graph& graph, const Loss& loss, Purpose purpose, int output = 0,
                  double weight = 1);
 
+/// Values of source `scalars`, by their index: what the caller writes before each run.
+enum class ScalarSet {
+  optimizer,    ///< see UpdateScalars
+  average,      ///< [1]: the share of the weight in its moving average
+  batch_share,  ///< [1]: what the losses are multiplied by before their backward
+};
+constexpr std::size_t kScalarSets = 3;
+
+/// The slot of a value of source `state` that is a sum of gradients (OptimizerState::sums).
+constexpr int kGradientSum = -1;
+
+/// How gradients are wanted.
+struct BackwardOptions {
+  /// An op that passes a gradient on as it is makes two values share one tensor; those that the
+  /// layers of these numbers give get one of their own.
+  std::vector<int> apart = {};
+  bool share_of_batch = false;    ///< times ScalarSet::batch_share
+  std::vector<bool> frozen = {};  ///< per parameter: needs no gradient
+};
+
+/// Marks the parameters of layers that are frozen as a whole, and what depends on them alone, as
+/// needing no gradient. Between the layers and the losses.
+void freeze_layers(Graph& graph, const std::vector<bool>& frozen);
+
 /// Appends the backward of everything that graph.losses depend on, and fills in graph.gradients and
-/// graph.output_gradients. An op that passes a gradient on as it is makes two values share one
-/// tensor; those that the layers of the numbers `apart` give get one of their own.
-void append_backward(Graph& graph, std::span<const int> apart = {});
+/// graph.output_gradients.
+void append_backward(Graph& graph, const BackwardOptions& options = {});
 
 /// How many tensors of state the optimizer keeps per parameter, and what they are called in
 /// checkpoints.
@@ -30,7 +53,15 @@ std::vector<std::string> optimizer_slots(const Optimizer& optimizer);
 /// Appends what happens to each parameter that has one of graph.gradients: penalties, clipping by
 /// value, by the norm of all, the optimizer's op, max_norm (see Regularization). The ops of the
 /// optimizer share one value of source `scalars`.
-void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization);
+/// With `average`, one more slot of state, the last, is the moving average of the weight.
+void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization,
+                   bool average = false);
+
+/// Appends to a graph with gradients, as its update: each gradient is added to its sum.
+void append_gradient_sums(Graph& graph);
+/// The update that uses those sums as gradients: a graph of its own, with the parameters of `of`.
+Graph summed_update(const Graph& of, const Optimizer& optimizer,
+                    const Regularization& regularization, bool average);
 
 /// Computes the scalars that the optimizer's op takes at each step.
 class UpdateScalars {

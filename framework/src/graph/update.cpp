@@ -8,6 +8,7 @@
 #include "plugins/options.hpp"
 #include "soma/plugins.hpp"
 #include "soma/sdk/ops/optimizer.hpp"
+#include "soma/sdk/ops/pointwise.hpp"
 #include "soma/sdk/ops/regularization.hpp"
 
 namespace soma {
@@ -247,7 +248,8 @@ void UpdateScalars::write(std::int64_t step, double rate, float* to) {
   }
 }
 
-void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization) {
+void append_update(Graph& graph, const Optimizer& optimizer, const Regularization& regularization,
+                   bool average) {
   GraphBuilder builder(graph, Purpose::train);
   builder.set_phase(Graph::Phase::update);
   Gradients final(graph, builder, graph.gradients);
@@ -256,7 +258,13 @@ void append_update(Graph& graph, const Optimizer& optimizer, const Regularizatio
   final.clip_norm(regularization.clip_norm);
 
   const TensorInfo scalars_info = step_op(optimizer, {1}).inputs[2];
-  const Value scalars = builder.leaf(Graph::Source::scalars, scalars_info);
+  const Value scalars =
+      builder.leaf(Graph::Source::scalars, scalars_info, static_cast<int>(ScalarSet::optimizer));
+  const TensorInfo one{DType::f32, {1}};
+  Value share;
+  if (average) {
+    share = builder.leaf(Graph::Source::scalars, one, static_cast<int>(ScalarSet::average));
+  }
   const std::size_t slots = optimizer_slots(optimizer).size();
   const std::string plugin = is_builtin_optimizer(optimizer.type) ? "" : optimizer.type;
   for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
@@ -275,10 +283,50 @@ void append_update(Graph& graph, const Optimizer& optimizer, const Regularizatio
     for (std::size_t slot = 0; slot < slots; ++slot) {
       builder.write_back(outputs[slot + 1], inputs[slot + 3]);
     }
-    if (regularization.max_norm == 0 || shape.rank() < 2) continue;
-    const ops::MaxNorm limit{regularization.max_norm};
-    builder.write_back(builder.emit_one(limit.forward(shape), {weight}), weight);
+    if (regularization.max_norm != 0 && shape.rank() >= 2) {
+      const ops::MaxNorm limit{regularization.max_norm};
+      builder.write_back(builder.emit_one(limit.forward(shape), {weight}), weight);
+    }
+    if (!average) continue;
+    const TensorInfo like_weight{DType::f32, shape};
+    const Value mean = builder.leaf(Graph::Source::state, like_weight, static_cast<int>(p),
+                                    static_cast<int>(slots));
+    const Op op{
+        "average/1.step", {like_weight, like_weight, one}, {like_weight}, {}, Purpose::train};
+    builder.write_back(builder.emit_one(op, {mean, weight, share}), mean);
+    graph.nodes.back().plugin = "average";
   }
+}
+
+void append_gradient_sums(Graph& graph) {
+  GraphBuilder builder(graph, Purpose::train);
+  builder.set_phase(Graph::Phase::update);
+  for (std::size_t p = 0; p < graph.parameters.size(); ++p) {
+    if (graph.gradients[p] < 0) continue;
+    const Shape shape = graph.parameters[p].shape;
+    const Value sum =
+        builder.leaf(Graph::Source::state, {DType::f32, shape}, static_cast<int>(p), kGradientSum);
+    const Value gradient{graph.gradients[p], shape};
+    builder.write_back(
+        builder.emit_one(ops::Add::forward(shape, shape, Purpose::train), {sum, gradient}), sum);
+  }
+}
+
+Graph summed_update(const Graph& of, const Optimizer& optimizer,
+                    const Regularization& regularization, bool average) {
+  Graph graph;
+  GraphBuilder builder(graph, Purpose::train);
+  for (std::size_t p = 0; p < of.parameters.size(); ++p) {
+    const TensorInfo info{DType::f32, of.parameters[p].shape};
+    const auto index = static_cast<int>(p);
+    graph.parameters.push_back(of.parameters[p]);
+    graph.parameters.back().value = builder.leaf(Graph::Source::parameter, info, index).id;
+    graph.gradients.push_back(
+        of.gradients[p] < 0 ? -1
+                            : builder.leaf(Graph::Source::state, info, index, kGradientSum).id);
+  }
+  append_update(graph, optimizer, regularization, average);
+  return graph;
 }
 
 }  // namespace soma

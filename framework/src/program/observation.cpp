@@ -21,10 +21,13 @@ std::string leaf_name(const Graph& graph, const Model& model, const Graph::Value
     case Graph::Source::parameter:
       return graph.parameters[index].name;
     case Graph::Source::state:
+      if (info.slot == kGradientSum) return "gradient of " + graph.parameters[index].name;
       return "optimizer." + slots[static_cast<std::size_t>(info.slot)] + "." +
              graph.parameters[index].name;
     case Graph::Source::scalars:
-      return "optimizer.scalars";
+      return info.index == 0   ? "optimizer.scalars"
+             : info.index == 1 ? "average.share"
+                               : "batch.share";
     case Graph::Source::random:
       return "random";
     case Graph::Source::constant:
@@ -98,14 +101,13 @@ Observation::Observation(const Program& program, std::vector<std::string> names)
     }
     return list;
   };
-  std::size_t number = 0;
   for (const Program::Report& report : program.report()) {
     const Graph::Node& node = *report.node;
     Entry& entry = entries_[static_cast<std::size_t>(&node - graph.nodes.data())];
     const auto layer = static_cast<std::size_t>(node.layer);
     entry.inputs = tensors(node.inputs);
     entry.outputs = tensors(node.outputs);
-    entry.kernel = {.number = number++,
+    entry.kernel = {.number = count_++,
                     .layer = layer < graph.layers.size() ? std::string_view(graph.layers[layer])
                                                          : std::string_view("optimizer"),
                     .phase = phase_of(node),
@@ -115,9 +117,13 @@ Observation::Observation(const Program& program, std::vector<std::string> names)
   }
 }
 
-void Observation::show(StepObserver& observer, std::int64_t step) noexcept {
+void Observation::show(StepObserver& observer, std::int64_t step, std::size_t first) noexcept {
   observer_ = &observer;
-  for (Entry& entry : entries_) entry.kernel.step = step;
+  for (Entry& entry : entries_) {
+    entry.kernel.step = step;
+    entry.kernel.number += first - first_;
+  }
+  first_ = first;
 }
 
 void Observation::before(int node, const void* const* inputs) {

@@ -17,8 +17,10 @@ std::vector<std::string> value_names(const Graph& graph, const Model& model,
 class Observation final : public Program::Observer {
  public:
   Observation(const Program& program, std::vector<std::string> names);
-  /// Who looks at the runs from here on, and which update they belong to.
-  void show(StepObserver& observer, std::int64_t step) noexcept;
+  /// Who looks at the runs from here on, which update they belong to, and the number of its first
+  /// kernel there.
+  void show(StepObserver& observer, std::int64_t step, std::size_t first = 0) noexcept;
+  std::size_t kernels() const noexcept { return count_; }
 
   void before(int node, const void* const* inputs) override;
   void after(int node, void* const* outputs) override;
@@ -32,6 +34,7 @@ class Observation final : public Program::Observer {
 
   std::vector<std::string> names_;
   std::vector<Entry> entries_;  // by node
+  std::size_t count_ = 0, first_ = 0;
   StepObserver* observer_ = nullptr;
 };
 

@@ -47,6 +47,7 @@ class PluginStep {
 ///   loss/1.fwd         output [items,width], targets -> loss [1]; and .bwd: output, targets,
 ///                      grad_loss [1] -> grad_output
 ///   optimizer/1.step   weight, gradient, scalars, slots... -> weight, slots..., in place
+///   average/1.step     average, weight, share [1] -> average, in place: the framework's own
 ///   layer/1.fwd        inputs, parameters -> output, saved; and .bwd: see layer_step.cpp
 std::unique_ptr<const PluginStep> make_plugin_step(const Graph::Node& node);
 
@@ -54,6 +55,7 @@ std::unique_ptr<const PluginStep> make_plugin_step(const Graph::Node& node);
 std::unique_ptr<const PluginStep> activation_step(const Graph::Node& node);
 std::unique_ptr<const PluginStep> loss_step(const Graph::Node& node);
 std::unique_ptr<const PluginStep> optimizer_step(const Graph::Node& node);
+std::unique_ptr<const PluginStep> average_step(const Graph::Node& node);
 std::unique_ptr<const PluginStep> layer_step(const Graph::Node& node);
 
 }  // namespace soma

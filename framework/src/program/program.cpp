@@ -185,7 +185,9 @@ std::byte* Program::address(const Instance& instance, int value) const {
   const auto index = static_cast<std::size_t>(info.index);
   if (info.source == Graph::Source::parameter) return (*storage_.parameters)[index].value.data();
   if (info.source == Graph::Source::state) {
-    return storage_.optimizer->slots[index][static_cast<std::size_t>(info.slot)].data();
+    OptimizerState& state = *storage_.optimizer;
+    if (info.slot == kGradientSum) return state.sums[index].data();
+    return state.slots[index][static_cast<std::size_t>(info.slot)].data();
   }
   const int block = place_of_[static_cast<std::size_t>(value)];
   return block < 0 ? nullptr
@@ -209,7 +211,7 @@ Program::Instance Program::make_instance() const {
       std::fill_n(to, info.info.shape.elements(), info.fill);
       std::ranges::copy(info.data, to);
     }
-    if (info.source == Graph::Source::scalars) instance.scalars_ = at;
+    if (info.source == Graph::Source::scalars) instance.scalars_[info.index] = at;
     if (info.source == Graph::Source::random) instance.random_ = at;
   }
   const auto floats = [&](int value) {

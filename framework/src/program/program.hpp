@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/gradients.hpp"
 #include "program/plan.hpp"
 #include "program/plugin_step.hpp"
 #include "soma/backend.hpp"
@@ -15,9 +16,11 @@
 
 namespace soma {
 
-/// The optimizer's tensors: per parameter, one per slot. Zeros at the start.
+/// The optimizer's tensors: per parameter, one per slot, zeros at the start; and the gradients that
+/// several batches add to, where they do.
 struct OptimizerState {
   std::vector<std::vector<Tensor>> slots;
+  std::vector<Tensor> sums;
 };
 
 /// Where a program's leaves find their memory; everything outlives the program.
@@ -40,7 +43,9 @@ class Program {
     std::byte* targets(std::size_t i = 0) const noexcept { return losses_[i].targets; }
     /// For models with random ops, else null.
     std::int32_t* random() const noexcept { return reinterpret_cast<std::int32_t*>(random_); }
-    float* scalars() const noexcept { return reinterpret_cast<float*>(scalars_); }
+    float* scalars(ScalarSet set = ScalarSet::optimizer) const noexcept {
+      return reinterpret_cast<float*>(scalars_[static_cast<std::size_t>(set)]);
+    }
     const float* output(std::size_t i = 0) const noexcept { return graph_outputs_[i]; }
     /// The sum over the losses of weight * loss, in order, from the first.
     float loss() const noexcept;
@@ -63,7 +68,8 @@ class Program {
     std::vector<std::byte*> graph_inputs_;
     std::vector<const float*> graph_outputs_;
     std::vector<LossPlace> losses_;
-    std::byte *scalars_ = nullptr, *random_ = nullptr;
+    std::byte* scalars_[kScalarSets] = {};
+    std::byte* random_ = nullptr;
   };
 
   /// Prepares every op of `graph`. Throws UnsupportedError that lists all ops the backend cannot

@@ -59,7 +59,8 @@ class MetadataReader {
 std::vector<std::pair<std::string, Tensor*>> tensors_of(Trainer::State& s) {
   std::vector<std::pair<std::string, Tensor*>> list;
   auto& parameters = s.model.parameters();
-  const auto slots = optimizer_slots(s.options.optimizer);
+  auto slots = optimizer_slots(s.options.optimizer);
+  slots.emplace_back("average");
   for (Parameter& p : parameters) list.emplace_back(p.name, &p.value);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     for (std::size_t slot = 0; slot < s.optimizer.slots[i].size(); ++slot) {
@@ -83,6 +84,9 @@ std::string content_hash(std::span<const io::TensorEntry> entries) {
 
 void Trainer::save_checkpoint(const std::filesystem::path& file) const {
   State& s = *state_;
+  // What the checkpoint says is the best has to be there.
+  if (!s.best_file.empty()) s.best.write(s.model, s.best_file, true);
+  const Habits& h = s.habits;
   std::vector<io::TensorEntry> entries;
   for (const auto& [name, tensor] : tensors_of(s)) {
     const auto dims = tensor->shape().dims();
@@ -111,6 +115,15 @@ void Trainer::save_checkpoint(const std::filesystem::path& file) const {
       {"schedule_scale", exact(s.schedule.scale)},
       {"schedule_best", exact(s.schedule.best)},
       {"schedule_waited", std::to_string(s.schedule.waited)},
+      {"best_epoch", std::to_string(p.best_epoch + 1)},
+      {"best", exact(p.best)},
+      {"rewinds", std::to_string(p.rewinds)},
+      {"stopped_early", p.stopped_early ? "1" : "0"},
+      {"early_best", exact(h.early_best)},
+      {"early_waited", std::to_string(h.early_waited + 1)},
+      {"usual_loss", exact(h.usual_loss)},
+      {"usual_steps", std::to_string(h.usual_steps)},
+      {"rate_scale", exact(h.rate_scale)},
       {"sha256", content_hash(entries)},
   };
   io::write_safetensors(file, entries, metadata, io::Predecessor::keep);
@@ -164,6 +177,18 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   p.loss = metadata.real("loss");
   p.mean_loss = metadata.real("mean_loss");
   p.accuracy = metadata.real("accuracy");
+  Habits habits;
+  if (metadata.has("best_epoch")) {  // since 0.1, like all of these; counts are from 1, 0 is none
+    p.best_epoch = metadata.integer("best_epoch") - 1;
+    p.best = metadata.real("best");
+    p.rewinds = metadata.integer("rewinds");
+    p.stopped_early = metadata.integer("stopped_early") != 0;
+    habits.early_best = metadata.real("early_best");
+    habits.early_waited = metadata.integer("early_waited") - 1;
+    habits.usual_loss = metadata.real("usual_loss");
+    habits.usual_steps = metadata.integer("usual_steps");
+    habits.rate_scale = metadata.real("rate_scale");
+  }
   const double loss_sum = metadata.real("loss_sum");
   const std::int64_t correct = metadata.integer("correct"), answers = metadata.integer("answers"),
                      seen = metadata.integer("seen");
@@ -181,6 +206,8 @@ void Trainer::load_checkpoint(const std::filesystem::path& file) {
   s.answers = answers;
   s.seen = seen;
   s.schedule = schedule;
+  s.habits = habits;
+  s.best.forget();
 }
 
 }  // namespace soma

@@ -231,7 +231,9 @@ class WholeLoss {
   WholeLoss(Model& model, const Backend& backend, const Dataset& data, int threads)
       : model_(model),
         state_(model, backend,
-               {.optimizer = Sgd{.learning_rate = 0, .momentum = 1}, .threads = threads}),
+               {.optimizer = Sgd{.learning_rate = 0, .momentum = 1},
+                .threads = threads,
+                .nan_check = NanCheck::none}),
         data_(data),
         rows_(static_cast<std::size_t>(data.size())) {
     require_fit(model, data);
@@ -263,7 +265,7 @@ class WholeLoss {
     auto& program = state_.training_program(data_.size());
     state_.load_batch(program, data_, rows_);
     state_.progress.step = 0;  // the same random numbers each time
-    const double loss = state_.update(program);
+    const double loss = state_.update(program, {});
     auto to = gradient.begin();
     for (const auto& slots : state_.optimizer.slots) {
       for (const Tensor& slot : slots) to = std::ranges::copy(slot.as<float>(), to).out;

@@ -14,6 +14,7 @@
 #include "kernel_record.hpp"
 #include "replay.hpp"
 #include "session.hpp"
+#include "soma/transfer.hpp"
 #include "training_run.hpp"
 #include "wire.hpp"
 
@@ -115,7 +116,13 @@ void do_job(const ReplayJob& job, const Wire& wire) {
   soma::Model model = soma::Model::from_json(config.architecture, "architecture");
   const soma::Backend backend =
       open_backend(job.side.backend, job.side.numerics, job.side.fallback);
-  soma::Trainer trainer(model, backend, trainer_options(config));
+  if (!config.habits.from.empty()) {
+    soma::transfer_weights(load_trained(config.habits.from).model, model,
+                           static_cast<std::uint64_t>(config.seed));
+  }
+  soma::TrainerOptions options = trainer_options(config);
+  options.nan_check = soma::NanCheck::none;  // a NaN is a difference like any other
+  soma::Trainer trainer(model, backend, options);
   const std::int64_t samples = data.train.size(), batch = std::min(config.batch, samples);
   config.fallback = job.side.fallback;
   const auto session = session_of(config, backend, trainer, samples);
@@ -131,6 +138,7 @@ void do_job(const ReplayJob& job, const Wire& wire) {
   std::int64_t leg_end = 0;
   soma::FitOptions fit;
   fit.batch = config.batch;
+  fit.accumulate = config.habits.accumulate;
   fit.augmentation = config.augmentation;
   fit.stop = &stop;
   // A schedule may look at the loss of the validation data; nothing else does.

@@ -67,6 +67,7 @@ std::string RunConfig::to_json() const {
                                {"schedule", schedule.str()},
                                {"regularization", regularization_json(regularization)},
                                {"augmentation", augmentation.str()},
+                               {"habits", habits.to_json()},
                                {"seed", seed},
                                {"checkpoint_every", checkpoint_every},
                                {"train_sha256", train_sha256},
@@ -121,6 +122,8 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
     if (fields.contains(field)) {
       config.augmentation = soma::Augmentation::from_text(fields.at(field).get<std::string>());
     }
+    field = "habits";
+    if (fields.contains(field)) config.habits = RunHabits::from_json(fields.at(field));
     field = "architecture";
     config.architecture = fields.at(field).dump();
   } catch (const ordered_json::exception&) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "run_habits.hpp"
 #include "soma/augmentation.hpp"
 #include "soma/backend.hpp"
 #include "soma/model.hpp"
@@ -31,6 +32,7 @@ struct RunConfig {
   soma::Schedule schedule;
   soma::Regularization regularization;
   soma::Augmentation augmentation;
+  RunHabits habits;
   std::int64_t seed = 1;
   std::int64_t checkpoint_every = 0;  ///< steps; 0: by time
 

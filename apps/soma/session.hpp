@@ -16,6 +16,7 @@ struct RunFolder {
   std::filesystem::path config() const { return path / "config.json"; }
   std::filesystem::path model() const { return path / "model.safetensors"; }
   std::filesystem::path checkpoint() const { return path / "checkpoint.safetensors"; }
+  std::filesystem::path best() const { return path / "best.safetensors"; }
   std::filesystem::path previous() const { return path / "checkpoint.safetensors.previous"; }
   std::filesystem::path metrics() const { return path / "metrics.csv"; }
   std::filesystem::path steps() const { return path / "steps.csv"; }

@@ -7,6 +7,7 @@
 
 #include "command_line.hpp"
 #include "memory.hpp"
+#include "soma/transfer.hpp"
 #include "training_run.hpp"
 
 namespace {
@@ -19,6 +20,7 @@ struct Request {
   std::optional<std::int64_t> threads, epochs, steps, batch, seed, checkpoint_every;
   std::optional<double> learning_rate, momentum, weight_decay;
   std::optional<double> l1, l2, clip_value, clip_norm, max_norm;
+  HabitOptions habits;
   bool json = false;
 };
 
@@ -65,6 +67,7 @@ void check(const CommandLine& line, const Request& r) {
       require_one_of("optimizer", r.optimizer, choices);
     }
   }
+  r.habits.check(line, !r.resume.empty());
   if (r.resume.empty()) {
     if (r.model.empty()) throw UsageError("train: missing MODEL (see 'soma train --help')");
     if (r.data.empty()) throw UsageError("train: missing --data SPEC (see 'soma train --help')");
@@ -111,6 +114,7 @@ void apply_session(const Request& r, RunConfig& config) {
   if (!r.numerics.empty()) config.numerics = numerics_from_name(r.numerics);
   if (r.threads) config.threads = *r.threads;
   if (r.checkpoint_every) config.checkpoint_every = *r.checkpoint_every;
+  r.habits.apply(config.habits);
   if (r.epochs) {
     config.epochs = *r.epochs;
     config.steps = 0;
@@ -132,6 +136,18 @@ soma::DataSplit load_data(const std::string& spec) {
   return data;
 }
 
+/// Begins with the weights of another model, and says what it took.
+void take_weights(const std::string& from, soma::Model& model, std::int64_t seed) {
+  const soma::Transfer transfer =
+      soma::transfer_weights(load_trained(from).model, model, static_cast<std::uint64_t>(seed));
+  std::cerr << "from " << from << ": took " << transfer.taken.size() << " of "
+            << transfer.taken.size() + transfer.left.size() << " parameters";
+  for (const std::string& name : transfer.left) {
+    std::cerr << (name == transfer.left.front() ? "; anew: " : ", ") << name;
+  }
+  std::cerr << "\n";
+}
+
 std::unique_ptr<TrainingRun> new_run(const Request& r) {
   soma::DataSplit data = load_data(r.data);
   soma::Model model = soma::Model::named(r.model, data.train);
@@ -148,6 +164,7 @@ std::unique_ptr<TrainingRun> new_run(const Request& r) {
   config.augmentation = soma::Augmentation::from_text(r.augment);
   config.seed = r.seed.value_or(1);
   apply_session(r, config);
+  if (!config.habits.from.empty()) take_weights(config.habits.from, model, config.seed);
   auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
   run->create_folder(r.out);
   return run;
@@ -187,7 +204,11 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
         {"seconds", at.seconds},
         {"data_seconds", at.data_seconds},
         {"samples_per_second", rate},
+        {"best_epoch", nullptr},
+        {"stopped_early", at.stopped_early},
+        {"rewinds", at.rewinds},
         {"weights_sha256", result.weights_sha256}};
+    if (at.best_epoch >= 0) line["best_epoch"] = at.best_epoch + 1;
     if (classes) line["test_accuracy"] = result.evaluation.accuracy;
     if (const soma::FallbackReport fell = run.backend().fallback(); !fell.backend.empty()) {
       line["fallback"] = {{"backend", fell.backend}, {"ops", fell.ops}, {"share", fell.share}};
@@ -248,6 +269,7 @@ int run_train(Arguments args) {
       .option("weight-decay", &r.weight_decay, "X",
               "added to the gradient; adamw, lion: decoupled");
   for (const auto& by : kRegularizers) line.option(by.option, &(r.*by.given), "X", by.help);
+  r.habits.declare(line);
   line.option("seed", &r.seed, "S", "of first weights and shuffling (default 1)")
       .option("out", &r.out, "RUN", "the run folder, new or empty (default runs/MODEL-DATA-<n>)")
       .option("resume", &r.resume, "RUN",

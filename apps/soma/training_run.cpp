@@ -72,19 +72,23 @@ std::string folder_word(const std::string& text) {
 
 /// Empty, or with nothing but what a run leaves that was killed before it had begun.
 bool is_fresh(const RunFolder& folder) {
-  const fs::path leftover = temporary_of(folder.config());
-  return std::ranges::all_of(fs::directory_iterator(folder.path),
-                             [&](const auto& entry) { return entry.path() == leftover; });
+  const fs::path leftovers[] = {temporary_of(folder.config()), folder.checkpoint(),
+                                temporary_of(folder.checkpoint())};
+  return std::ranges::all_of(fs::directory_iterator(folder.path), [&](const auto& entry) {
+    return std::ranges::count(leftovers, entry.path()) > 0;
+  });
 }
 
 }  // namespace
 
 soma::TrainerOptions trainer_options(const RunConfig& config) {
-  return {.optimizer = config.optimizer,
-          .seed = static_cast<std::uint64_t>(config.seed),
-          .threads = static_cast<int>(config.threads),
-          .schedule = config.schedule,
-          .regularization = config.regularization};
+  soma::TrainerOptions options{.optimizer = config.optimizer,
+                               .seed = static_cast<std::uint64_t>(config.seed),
+                               .threads = static_cast<int>(config.threads),
+                               .schedule = config.schedule,
+                               .regularization = config.regularization};
+  config.habits.apply(options);
+  return options;
 }
 
 TrainingRun::TrainingRun(RunConfig config, soma::Model model, soma::DataSplit data)
@@ -107,7 +111,8 @@ const char* TrainingRun::watched_name() const {
 
 std::int64_t TrainingRun::steps_per_epoch() const {
   const std::int64_t batch = std::min(config_.batch, data_.train.size());
-  return (data_.train.size() + batch - 1) / batch;
+  const std::int64_t batches = (data_.train.size() + batch - 1) / batch;
+  return (batches + config_.habits.accumulate - 1) / config_.habits.accumulate;
 }
 
 std::int64_t TrainingRun::target_steps() const {
@@ -140,6 +145,8 @@ void TrainingRun::create_folder(const std::string& out) {
   }
   try {
     lock_.emplace(folder_.path);
+    // The weights that it begins with may be gone when it is resumed.
+    if (!config_.habits.from.empty()) trainer_->save_checkpoint(folder_.checkpoint());
     write_file(folder_.config(), config_.to_json());
   } catch (...) {
     if (created) fs::remove_all(folder_.path);
@@ -238,6 +245,10 @@ TrainingRun::Result TrainingRun::run() {
     fit.validation = &watched();
     fit.augmentation = config_.augmentation;
     fit.stop = &stop_requested;
+    config_.habits.apply(folder_.path, fit);
+    fit.rescue.on_rewind = [&](const soma::Progress& at, const std::string& why) {
+      on_rewind(at, why);
+    };
     fit.on_step = [&](const soma::Progress& at) {
       bar(at);
       on_step(at);
@@ -245,14 +256,18 @@ TrainingRun::Result TrainingRun::run() {
     fit.on_epoch = [&](const soma::Progress& at, const soma::Evaluation* evaluation) {
       on_epoch(at, *evaluation);
     };
-    trainer_->fit(data_.train, fit);
+    try {
+      trainer_->fit(data_.train, fit);
+    } catch (const soma::TrainingError& e) {
+      give_up(e);
+    }
     trainer_->observe(nullptr);
   }
   const soma::Progress& at = trainer_->progress();
   Result result;
   result.progress = at;
-  result.weights_sha256 = model_.weights_sha256();
-  if (at.step < target_steps()) {
+  if (at.step < target_steps() && !at.stopped_early) {
+    result.weights_sha256 = model_.weights_sha256();
     save_checkpoint();
     write_report(
         "stopped at step " + std::to_string(at.step) + " of " + std::to_string(target_steps()),
@@ -268,8 +283,13 @@ TrainingRun::Result TrainingRun::run() {
   metrics_->save();
   save_certificate();
   if (!has_row && at.step > first_step) save_checkpoint();
-  if (&watched() != &data_.test) last_evaluation_ = trainer_->evaluate(data_.test);
+  // The result takes the place of the weights that training would go on with: they are saved.
+  trainer_->use_average();
+  const bool best = config_.habits.restore_best && fs::exists(folder_.best());
+  if (best) trainer_->use_best(folder_.best());
+  if (best || &watched() != &data_.test) last_evaluation_ = trainer_->evaluate(data_.test);
   model_.save(folder_.model());
+  result.weights_sha256 = model_.weights_sha256();
   write_report("finished", &*last_evaluation_);
   result.finished = true;
   result.evaluation = *last_evaluation_;
@@ -299,7 +319,8 @@ void TrainingRun::on_step(const soma::Progress& at) {
 }
 
 std::int64_t TrainingRun::whole_batches() const {
-  return data_.train.size() / std::min(config_.batch, data_.train.size());
+  const std::int64_t batch = std::min(config_.batch, data_.train.size());
+  return data_.train.size() / batch / config_.habits.accumulate;
 }
 
 void TrainingRun::watch_next_step(const soma::Progress& at) {
@@ -314,7 +335,7 @@ void TrainingRun::watch_next_step(const soma::Progress& at) {
 }
 
 void TrainingRun::on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation) {
-  const bool first = !last_evaluation_, last = at.step >= target_steps();
+  const bool first = !last_evaluation_, last = at.step >= target_steps() || at.stopped_early;
   last_evaluation_ = evaluation;
   add_row(at, evaluation);
   if (!first && !last && clock_seconds() - last_checkpoint_clock_ < kEpochSeconds) return;
@@ -326,6 +347,30 @@ void TrainingRun::on_epoch(const soma::Progress& at, const soma::Evaluation& eva
   std::cerr << text;
   if (!evaluation.confusion.empty()) std::cerr << ", accuracy " << percent(evaluation.accuracy);
   std::cerr << "\n";
+}
+
+void TrainingRun::on_rewind(const soma::Progress& at, const std::string& why) {
+  metrics_->rewind(at.step, steps_per_epoch());
+  losses_->rewind(at.step);
+  health_->rewind(at.step);
+  certificate_.begin(session_of(config_, backend_, *trainer_, data_.train.size()),
+                     steps_per_epoch());
+  watch_next_step(at);
+  std::cerr << "soma: " << why << "; back to step " << at.step
+            << " with half the learning rate (rewind " << at.rewinds << ")\n";
+}
+
+void TrainingRun::give_up(const soma::TrainingError& why) {
+  losses_->save();
+  metrics_->save();
+  write_report(std::string("stopped: ") + why.what(),
+               last_evaluation_ ? &*last_evaluation_ : nullptr);
+  std::string rest = "; nothing was saved before";
+  if (fs::exists(folder_.checkpoint())) {
+    rest = "; the checkpoint before it is kept, go on from there with: soma train --resume " +
+           folder_.path.string() + " --on-nan rewind --on-spike rewind";
+  }
+  throw soma::TrainingError(why.what() + rest);
 }
 
 void TrainingRun::save_checkpoint() {

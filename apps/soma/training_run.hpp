@@ -63,10 +63,13 @@ class TrainingRun {
   void save_certificate();
   void on_step(const soma::Progress& at);
   void on_epoch(const soma::Progress& at, const soma::Evaluation& evaluation);
-  std::int64_t whole_batches() const;  ///< of an epoch
+  std::int64_t whole_batches() const;  ///< of an epoch; updates of them, where these take several
   /// Lets the probe look at the next step if it is one to look at: the last whole batch of an
   /// epoch, and of the run whatever it is.
   void watch_next_step(const soma::Progress& at);
+  void on_rewind(const soma::Progress& at, const std::string& why);
+  /// Saves what is not about the weights, and throws `why` with what can be done about it.
+  [[noreturn]] void give_up(const soma::TrainingError& why);
   /// Writes everything but the report: metrics first, so that none is missing after a kill.
   void save_checkpoint();
   void add_row(const soma::Progress& at, const soma::Evaluation& evaluation);

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <fstream>
 
+#include "step_probe.hpp"
+
 namespace {
 
 constexpr std::int64_t kEvaluationBatch = 256;  // of Trainer::evaluate
@@ -21,6 +23,19 @@ std::size_t status_bytes(const std::string& key) {
 std::pair<std::int64_t, std::int64_t> batches_of(std::int64_t samples, std::int64_t batch) {
   const std::int64_t whole = std::min(batch, samples);
   return {whole, samples % whole};
+}
+
+/// How much more a step takes that `soma train` looks at for the report: its program keeps every
+/// layer's tensors apart. It takes the place of the other one for that step.
+std::size_t observed_bytes(soma::Trainer& trainer, const soma::Model& model,
+                           const MemoryNeeds& needs) {
+  StepProbe probe(model);
+  const std::size_t usual = trainer.memory(needs.batch, needs.inference_batch).step;
+  trainer.observe(&probe);
+  const std::size_t observed = trainer.memory(needs.batch, needs.inference_batch).step;
+  trainer.observe(nullptr);
+  trainer.memory(needs.batch, needs.inference_batch);  // the usual program is back
+  return observed - std::min(observed, usual);
 }
 
 }  // namespace
@@ -64,6 +79,7 @@ MemoryNeeds memory_needs(soma::Model& model, const soma::Backend& backend,
       needs.training.evaluation += trainer.memory(step.first, evaluated.second).evaluation;
     }
   }
+  const std::size_t observed = data == nullptr ? 0 : observed_bytes(trainer, model, needs);
   const auto& plan = needs.training;
   needs.training_total =
       plan.parameters + plan.optimizer + plan.step + plan.evaluation + plan.batches;
@@ -73,7 +89,8 @@ MemoryNeeds memory_needs(soma::Model& model, const soma::Backend& backend,
   const std::size_t now = resident_bytes();
   MemoryNeeds::Process process{.data = data->bytes, .loading = data->loading_peak};
   process.own = now - std::min(planned, now);
-  process.peak = std::max(process.loading, process.own + process.data + needs.training_total);
+  process.peak =
+      std::max(process.loading, process.own + process.data + needs.training_total + observed);
   needs.process = process;
   needs.inference = trainer.memory(needs.batch, inference_batch).evaluation;
   return needs;

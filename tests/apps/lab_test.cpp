@@ -1,5 +1,6 @@
 // soma lab: every experiment decides its claim, and its verdict turns round when it is sabotaged.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -52,17 +53,19 @@ TEST_P(Experiments, TurnRoundWhenSabotaged) {
 INSTANTIATE_TEST_SUITE_P(All, Experiments, testing::ValuesIn(ids()),
                          [](const auto& info) { return info.param; });
 
-TEST(Lab, NamesEachExperimentOnceAndKnownConcepts) {
+TEST(Lab, NamesEachExperimentOnceAndLeavesNoConceptOut) {
   ASSERT_FALSE(listed().is_discarded());
-  std::set<std::string> seen;
+  std::set<std::string> seen, concepts;
   for (const json& e : listed()["experiments"]) {
     EXPECT_TRUE(seen.insert(e["id"]).second) << e["id"] << " is there twice";
     EXPECT_FALSE(e["concepts"].empty()) << e["id"];
     for (const std::string concept_name : e["concepts"]) {
       const int number = std::atoi(concept_name.c_str() + 1);
       EXPECT_TRUE(concept_name[0] == 'S' && number >= 1 && number <= 101) << concept_name;
+      concepts.insert(concept_name);
     }
   }
+  EXPECT_EQ(concepts.size(), 101u);
 }
 
 TEST(Lab, RunsByConcept) {
@@ -77,6 +80,57 @@ TEST(Lab, TellsOfAMisspeltNameWhatIsThere) {
   const Outcome outcome = soma_command({"lab", "perceptrn"}, folder.path());
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_NE(outcome.err.find("did you mean 'perceptron'"), std::string::npos) << outcome.err;
+}
+
+TEST(Lab, TellsTheTourToItsEndWithoutATerminal) {
+  const TemporaryFolder folder;
+  const Outcome outcome = soma_command({"lab", "tour"}, folder.path());
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("THE FACTORY WORKER"), std::string::npos);
+  EXPECT_NE(outcome.out.find("THE COOK"), std::string::npos);
+}
+
+int run(const std::string& command) {
+  const int status = std::system(command.c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// Every drawing of the book has a size, every experiment a heading; the title tells.
+constexpr const char* kVisitor = R"(<script>
+let wrong='';
+window.onerror=message=>{wrong+=message+' '};
+const drawings=[...document.querySelectorAll('svg')],articles=[...document.querySelectorAll('article')];
+drawings.forEach(d=>{const b=d.getBoundingClientRect();if(b.width<50||b.height<20)wrong+='size '});
+articles.forEach(a=>{if(!a.querySelector('h3').textContent||!a.querySelector('.verdict').textContent)wrong+='empty '});
+document.querySelectorAll('nav a').forEach(a=>{if(!document.getElementById(a.getAttribute('href').slice(1)))wrong+='link '});
+document.title='drawings '+(drawings.length>0)+' articles '+articles.length+' wrong: '+wrong+'.';
+</script>)";
+
+TEST(Lab, BookOpensInABrowserWithEveryDrawing) {
+  if (run("command -v chromium >/dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "chromium is not installed: the book was not opened in a browser";
+  }
+  const TemporaryFolder folder;
+  ASSERT_EQ(soma_command({"lab", "S3", "S5", "S28", "S66", "--quick", "--threads", "1", "--html",
+                          "book.html"},
+                         folder.path())
+                .exit_code,
+            0);
+  std::string page = read_text(folder / "book.html");
+  page.insert(page.find("</body>"), kVisitor);
+  write_text(folder.path() / "visited.html", page);
+  const std::string command =
+      "timeout 100 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+      "--disable-background-networking --disable-component-update --disable-sync "
+      "--enable-logging=stderr --user-data-dir='" +
+      (folder / "browser") + "' --dump-dom 'file://" + (folder / "visited.html") + "' >'" +
+      (folder / "dom") + "' 2>'" + (folder / "log") + "'";
+  ASSERT_EQ(run(command), 0) << read_text(folder / "log");
+  const std::string dom = read_text(folder / "dom");
+  EXPECT_NE(dom.find("<title>drawings true articles 4 wrong: .</title>"), std::string::npos)
+      << dom.substr(dom.find("<title>"), 200);
+  EXPECT_EQ(read_text(folder / "log").find("CONSOLE"), std::string::npos)
+      << read_text(folder / "log");
 }
 
 /// The map from concepts to experiments, as framework/docs/lab.md has it.

@@ -4,6 +4,9 @@
 
 // Compiled once for each instruction set, under a name of its own.
 namespace soma::common {
+
+std::span<const Entry> gaussian_sample_kernels();
+
 namespace {
 
 std::span<const Entry> all_kernels() {
@@ -30,6 +33,7 @@ std::span<const Entry> all_kernels() {
                                upsample2d_kernels(),
                                embedding_kernels(),
                                dropout_kernels(),
+                               gaussian_sample_kernels(),
                                normalization_kernels(),
                                recurrent_kernels(),
                                attention_kernels()}) {

@@ -5,6 +5,9 @@
 #include "kernels.hpp"
 
 namespace soma::reference {
+
+std::span<const Entry> gaussian_sample_kernels();
+
 namespace {
 
 const std::vector<Entry>& entries() {
@@ -19,8 +22,9 @@ const std::vector<Entry>& entries() {
                                regularization_kernels(), arithmetic_kernels(),
                                axis_reduction_kernels(), arrangement_kernels(),
                                upsample2d_kernels(),     embedding_kernels(),
-                               dropout_kernels(),        normalization_kernels(),
-                               recurrent_kernels(),      attention_kernels()}) {
+                               dropout_kernels(),        gaussian_sample_kernels(),
+                               normalization_kernels(),  recurrent_kernels(),
+                               attention_kernels()}) {
       list.insert(list.end(), family.begin(), family.end());
     }
     return list;

@@ -3,6 +3,7 @@
 #include "soma/sdk/ops/axis_reduction.hpp"
 #include "soma/sdk/ops/dropout.hpp"
 #include "soma/sdk/ops/embedding.hpp"
+#include "soma/sdk/ops/gaussian_sample.hpp"
 #include "soma/sdk/ops/upsample2d.hpp"
 
 namespace soma::conformance {
@@ -162,6 +163,15 @@ void add_lookups(std::vector<Case>& to) {
       to.push_back({"structure", "dropout_bwd" + at, dropout.backward(shape)});
     }
   }
+  for (const Shape& shape : kShapes) {
+    const ops::GaussianSample sample{0x123456789ABCDEF0u};
+    to.push_back({"structure", "gaussian_sample" + suffix(shape),
+                  sample.forward(shape, shape, Purpose::train)});
+    to.push_back({"structure", "gaussian_sample_bwd" + suffix(shape), sample.backward(shape)});
+  }
+  const ops::GaussianSample normals{7};
+  to.push_back(
+      {"structure", "gaussian_sample_large", normals.forward({100003}, {100003}, Purpose::train)});
   const ops::Dropout large{0.25, 7};
   to.push_back({"structure", "dropout_large", large.forward({100003}, Purpose::train)});
 }

@@ -6,6 +6,7 @@
 #include "soma/sdk/ops/arrangement.hpp"
 #include "soma/sdk/ops/dropout.hpp"
 #include "soma/sdk/ops/embedding.hpp"
+#include "soma/sdk/ops/gaussian_sample.hpp"
 #include "soma/sdk/ops/upsample2d.hpp"
 
 namespace soma::conformance {
@@ -51,6 +52,20 @@ void bound_dropout(const Oracle&, const Op&, const Operands&, Fill, std::vector<
   }
 }
 
+/// Of the normal numbers: at most 5.8 = sqrt(-2 log 2^-24) long, times a cosine. The length errs by
+/// three roundings' worth, the angle, at most 2 pi, by one, the cosine by an ulp, the product by
+/// one rounding. Then one product or fma.
+void bound_gaussian_sample(const Oracle&, const Op& op, const Operands& operands, Fill,
+                           std::vector<Expected>& result) {
+  const double of_normal = 5.8 * gamma_n(6.3 + 3 + 2 + 1);
+  const auto factor = operands.inputs[is_forward(op) ? 1 : 0].as<float>();
+  Expected& e = result[0];
+  for (std::size_t i = 0; i < e.limit.size(); ++i) {
+    e.limit[i] =
+        of_normal * std::abs(double{factor[i]}) + gamma_n(1) * std::abs(e.value[i]) + kTiny;
+  }
+}
+
 // Operands with a meaning.
 
 bool fill_ids(const Case& c, std::size_t i, Fill, const Numbers& numbers, Array& array) {
@@ -71,8 +86,9 @@ bool fill_whole_numbers(const Case&, std::size_t, Fill, const Numbers& numbers, 
   return true;
 }
 
-bool fill_random(const Case&, std::size_t i, Fill, const Numbers& numbers, Array& array) {
-  if (i != 1) return false;
+/// The last input is what the generator is set to.
+bool fill_random(const Case& c, std::size_t i, Fill, const Numbers& numbers, Array& array) {
+  if (i + 1 != c.op.inputs.size()) return false;
   for (std::size_t e = 0; std::int32_t & word : array.as<std::int32_t>()) {
     word = static_cast<std::int32_t>(numbers.bits(e++));
   }
@@ -134,6 +150,12 @@ std::optional<Differentiation> of_embedding(const Op& op) {
 std::optional<Differentiation> of_dropout(const Op& op) {
   const Op back = ops::Dropout::from(op.attributes).backward(op.in(0));
   return Differentiation{op, 0, {{back, {cotangent(), fed_input(1)}, {0}}}};
+}
+
+/// The mean has the gradient of the result.
+std::optional<Differentiation> of_gaussian_sample(const Op& op) {
+  const Op back = ops::GaussianSample::from(op.attributes).backward(op.in(0));
+  return Differentiation{op, 0, {{back, {cotangent(), fed_input(2)}, {1}}}};
 }
 
 // Items.
@@ -215,6 +237,11 @@ std::span<const FamilyRules> structure_rules() {
          .differentiate = of_dropout,
          .in_place = first_input,
          .mostly_zero = any},
+        {.family = "gaussian_sample/1",
+         .bound = bound_gaussian_sample,
+         .fill = fill_random,
+         .differentiate = of_gaussian_sample,
+         .in_place = first_input},
     };
     all.insert(all.end(), std::begin(arrangement), std::end(arrangement));
     return all;

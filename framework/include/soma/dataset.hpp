@@ -90,6 +90,10 @@ class SOMA_API Dataset {
   /// Throws ShapeError if the format's records have another number of inputs.
   Dataset with_format(RecordFormat format, std::vector<std::string> notes = {}) const;
 
+  /// The same samples with their inputs as targets, for autoencoders. There are no classes then and
+  /// no record format. Throws ShapeError for an input that is not float32.
+  Dataset reconstructing() const;
+
   struct Content;
 
  private:

@@ -62,6 +62,20 @@ struct SOMA_API Graph {
     int probabilities = -1;  ///< of a loss on classes, [items, classes]; else -1
   };
 
+  /// What a layer adds to what is minimised, whatever the targets: weight * value, behind the
+  /// losses. It is computed from `of` only where losses are (append_losses); `value` is -1 before.
+  struct PenaltyInfo {
+    /// Of one sample: the sum of |x|, of x^2 / 2, or the Kullback-Leibler divergence of normal
+    /// distributions (mean, log of the variance) from the standard normal one,
+    /// sum (mean^2 + exp(log_variance) - log_variance - 1) / 2. The value is the mean over samples.
+    enum class Kind { absolute, square, gaussian_kl };
+    Kind kind = Kind::absolute;
+    std::vector<int> of;  ///< values: x, or mean and log_variance
+    double weight = 1;    ///< what its gradient starts from, rounded to float32
+    int layer = -1;
+    int value = -1;  ///< [1]
+  };
+
   std::vector<ValueInfo> values;
   std::vector<Node> nodes;
   std::vector<ParameterInfo> parameters;
@@ -73,6 +87,7 @@ struct SOMA_API Graph {
 
   std::vector<int> inputs, outputs;  ///< values, in the model's order
   std::vector<LossInfo> losses;      ///< set by append_loss
+  std::vector<PenaltyInfo> penalties;
   int random = -1;  ///< int32 [4]: low and high half of the seed, update number, 0; for dropout
 
   const Shape& shape(int value) const { return values[static_cast<std::size_t>(value)].info.shape; }
@@ -118,6 +133,8 @@ class SOMA_API GraphBuilder {
   /// The value that random ops take: int32 [4] = low and high half of the seed, update number, 0.
   /// The same one at each call.
   Value random();
+  /// Adds weight times this to what is minimised; see Graph::PenaltyInfo. Nothing if weight is 0.
+  void penalty(Graph::PenaltyInfo::Kind kind, std::span<const Value> of, double weight);
   /// The path "<layer>.<name>" of the layer being built, for streams of random numbers.
   std::string path(std::string_view name) const;
   /// A value that is neither computed nor a parameter.

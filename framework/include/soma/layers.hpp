@@ -6,6 +6,7 @@
 
 #include "soma/layers/attention.hpp"
 #include "soma/layers/core.hpp"
+#include "soma/layers/latent.hpp"
 #include "soma/layers/normalization.hpp"
 #include "soma/layers/recurrent.hpp"
 #include "soma/layers/structure.hpp"

@@ -4,6 +4,7 @@
 #include "soma/sdk/ops/axis_reduction.hpp"
 #include "soma/sdk/ops/dropout.hpp"
 #include "soma/sdk/ops/embedding.hpp"
+#include "soma/sdk/ops/gaussian_sample.hpp"
 #include "soma/sdk/ops/upsample2d.hpp"
 
 namespace soma {
@@ -25,6 +26,7 @@ std::vector<Op> structure_examples() {
   const ops::Upsample2d upsample{.scale_h = 2, .scale_w = 2, .bilinear = true};
   const ops::Embedding embedding;
   const ops::Dropout dropout{.rate = 0.1, .stream = 1};
+  const ops::GaussianSample sample{.stream = 1};
 
   return {ops::Multiply::forward(maps, maps, kTrain),
           ops::Subtract::forward(maps, maps, kTrain),
@@ -51,7 +53,9 @@ std::vector<Op> structure_examples() {
           embedding.backward(table, tokens),
           ops::Cast::forward(tokens, kTrain),
           dropout.forward(hidden, kTrain),
-          dropout.backward(hidden)};
+          dropout.backward(hidden),
+          sample.forward(hidden, hidden, kTrain),
+          sample.backward(hidden)};
 }
 
 }  // namespace soma

@@ -248,6 +248,20 @@ Dataset Dataset::with_format(RecordFormat format, std::vector<std::string> notes
   return {name_, size_, std::move(content)};
 }
 
+Dataset Dataset::reconstructing() const {
+  auto content = std::make_shared<Content>();
+  for (const auto& column : content_->inputs) {
+    if (column->info().type != DType::f32) {
+      fail(name_, "expected inputs of f32 to be targets, got " +
+                      std::string(soma::name_of(column->info().type)));
+    }
+    content->add_input(column);
+    content->add_target(column);
+  }
+  content->notes = content_->notes;
+  return {name_, size_, std::move(content)};
+}
+
 Dataset Dataset::head(std::int64_t n) const {
   if (n < 0) fail(name_, "head: expected a count >= 0, got " + std::to_string(n));
   return {name_, std::min(n, size_), content_};

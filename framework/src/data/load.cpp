@@ -105,9 +105,8 @@ const std::vector<NamedSet>& named_sets() {
          load_mnist, "mnist", has_idx},
         {"glyphs", "drawn digits, 28x28 grey, 10 classes; 10,000 train, 2,000 test", load_glyphs,
          "", nullptr},
-        {"cifar10",
-         "photographs, 32x32 in colour, 10 classes; up to 50,000 train, 10,000 test", load_cifar,
-         "cifar10", has_cifar10},
+        {"cifar10", "photographs, 32x32 in colour, 10 classes; up to 50,000 train, 10,000 test",
+         load_cifar, "cifar10", has_cifar10},
         {"iris", "Fisher's flowers, 4 lengths, 3 species; 99 train, 51 test", load_iris, "",
          nullptr},
         {"xor", "exclusive or of 2 bits, 2 classes; 4 train, the same 4 test", load_xor, "",
@@ -118,8 +117,7 @@ const std::vector<NamedSet>& named_sets() {
         {"temperatures",
          "daily minima in Melbourne, 1981 to 1990; windows of 30 days, 2,890 train, 700 test",
          load_named_series, "tabular/daily-min-temperatures.csv", file_exists},
-        {"passengers",
-         "airline passengers by month, 1949 to 1960; series, give window=12 or so",
+        {"passengers", "airline passengers by month, 1949 to 1960; series, give window=12 or so",
          load_named_series, "tabular/airline-passengers.csv", file_exists},
         {"spirals", "points on 2 spirals, 2 classes; 1,000 train, 500 test",
          generated<make_spirals>, "", nullptr},
@@ -199,6 +197,23 @@ const Form* form_of(const Spec& spec) {
   return nullptr;
 }
 
+DataSplit load_spec(const Spec& spec, const LoadOptions& options) {
+  std::string known;
+  for (const NamedSet& set : named_sets()) {
+    if (!spec.has_path() && spec.form() == set.name) {
+      return set.load(spec, options, folder() / set.place);
+    }
+    known += set.name + ", ";
+  }
+  if (const Form* form = form_of(spec)) {
+    return form->load(spec, options, spec.has_path() ? spec.path() : spec.form());
+  }
+  spec.fail(
+      "expected " + known +
+      "csv:FILE, text:FILE, idx:DIR (a folder with MNIST's four files), images:DIR, npz:FILE, "
+      "npy:FILE or series:FILE, found an unknown name and no such file");
+}
+
 }  // namespace
 
 fs::path folder() {
@@ -221,20 +236,11 @@ DataSplit load(const std::string& text, std::uint64_t seed) {
 }
 
 DataSplit load(const std::string& text, const LoadOptions& options) {
-  const Spec spec(text);
-  std::string known;
-  for (const NamedSet& set : named_sets()) {
-    if (!spec.has_path() && spec.form() == set.name) {
-      return set.load(spec, options, folder() / set.place);
-    }
-    known += set.name + ", ";
-  }
-  if (const Form* form = form_of(spec)) {
-    return form->load(spec, options, spec.has_path() ? spec.path() : spec.form());
-  }
-  spec.fail("expected " + known +
-            "csv:FILE, text:FILE, idx:DIR (a folder with MNIST's four files), images:DIR, npz:FILE, "
-            "npy:FILE or series:FILE, found an unknown name and no such file");
+  Spec spec(text);
+  if (spec.take_option("target") != "input") return load_spec(Spec(text), options);
+  DataSplit parts = load_spec(spec, options);
+  return {parts.train.reconstructing(), parts.test.reconstructing(),
+          parts.validation.size() > 0 ? parts.validation.reconstructing() : Dataset()};
 }
 
 std::vector<Info> list() {

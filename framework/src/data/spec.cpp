@@ -93,6 +93,12 @@ std::optional<std::string> Spec::text_option(std::string_view key) {
   return std::nullopt;
 }
 
+std::optional<std::string> Spec::take_option(std::string_view key) {
+  const auto text = text_option(key);
+  std::erase_if(options_, [&](const auto& option) { return option.first == key; });
+  return text;
+}
+
 std::vector<std::string> Spec::list_option(std::string_view key) {
   const std::string text = text_option(key).value_or("");
   CsvReader reader(text, "data '" + text_ + "': " + std::string(key), ',');

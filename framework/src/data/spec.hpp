@@ -33,6 +33,8 @@ class Spec {
   /// One of the words.
   std::string choice_option(std::string_view key, const std::vector<std::string>& words,
                             const std::string& otherwise);
+  /// As text_option, and from then on the option is absent.
+  std::optional<std::string> take_option(std::string_view key);
   bool given(std::string_view key) const noexcept;
   /// Fails if an option was given that nobody asked for.
   void finish() const;

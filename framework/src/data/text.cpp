@@ -56,8 +56,9 @@ DataSplit load_text(Spec spec, const std::filesystem::path& file) {
   }
   std::vector<std::uint8_t> test(text.end() - tested, text.end());
   text.resize(text.size() - static_cast<std::size_t>(tested));
-  return {Dataset::windows(spec.text(), std::move(text), context, stride, names),
-          Dataset::windows(spec.text(), std::move(test), context, stride, names)};
+  return {
+      Dataset::windows(spec.text(), std::move(text), context, stride, names),
+      Dataset::windows(spec.text(), std::move(test), context, std::max(stride, context), names)};
 }
 
 }  // namespace soma::data

@@ -43,7 +43,7 @@ class Backward {
  private:
   void grow() { gradient_.resize(graph_.values.size(), -1); }
   /// What the gradient of a loss starts from.
-  Value seed(const Graph::LossInfo& loss, bool share_of_batch);
+  Value seed(int value, double from, bool share_of_batch);
   void set_apart(const Graph::Node& node, std::span<const int> layers);
 
   Graph& graph_;

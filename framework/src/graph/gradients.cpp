@@ -48,27 +48,29 @@ void Backward::set_apart(const Graph::Node& node, std::span<const int> layers) {
   }
 }
 
-Value Backward::seed(const Graph::LossInfo& loss, bool share_of_batch) {
+Value Backward::seed(int value, double from, bool share_of_batch) {
   const TensorInfo one{DType::f32, {1}};
   const Value weight =
-      builder_.leaf(Graph::Source::constant, one, -1, 0, static_cast<float>(loss.weight));
+      builder_.leaf(Graph::Source::constant, one, -1, 0, static_cast<float>(from));
   grow();
   if (!share_of_batch) return weight;
   if (share_ < 0) {
     share_ =
         builder_.leaf(Graph::Source::scalars, one, static_cast<int>(ScalarSet::batch_share)).id;
   }
-  const auto& value = graph_.values[static_cast<std::size_t>(loss.value)];
-  const Graph::Node of = graph_.nodes[static_cast<std::size_t>(value.index)];
+  const auto& info = graph_.values[static_cast<std::size_t>(value)];
+  const Graph::Node of = graph_.nodes[static_cast<std::size_t>(info.index)];
   return emit(ops::Multiply::forward(one.shape, one.shape, Purpose::train), {weight, at(share_)},
               of);
 }
 
 void Backward::run(const BackwardOptions& options) {
-  for (const Graph::LossInfo& loss : graph_.losses) {
-    const Value start = seed(loss, options.share_of_batch);
-    gradient_[static_cast<std::size_t>(loss.value)] = start.id;
-  }
+  const auto start = [&](int value, double from) {
+    const Value first = seed(value, from, options.share_of_batch);
+    gradient_[static_cast<std::size_t>(value)] = first.id;
+  };
+  for (const Graph::LossInfo& loss : graph_.losses) start(loss.value, loss.weight);
+  for (const Graph::PenaltyInfo& penalty : graph_.penalties) start(penalty.value, penalty.weight);
   for (std::size_t n = graph_.nodes.size(); n-- > 0;) {
     if (graph_.nodes[n].phase != Graph::Phase::forward) continue;
     const Graph::Node node = graph_.nodes[n];  // a copy: emitting moves the vector

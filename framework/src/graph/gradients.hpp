@@ -42,8 +42,11 @@ struct BackwardOptions {
 /// needing no gradient. Between the layers and the losses.
 void freeze_layers(Graph& graph, const std::vector<bool>& frozen);
 
-/// Appends the backward of everything that graph.losses depend on, and fills in graph.gradients and
-/// graph.output_gradients.
+/// Appends the values of graph.penalties.
+void append_penalties(Graph& graph, Purpose purpose);
+
+/// Appends the backward of everything that graph.losses and graph.penalties depend on, and fills in
+/// graph.gradients and graph.output_gradients.
 void append_backward(Graph& graph, const BackwardOptions& options = {});
 
 /// How many tensors of state the optimizer keeps per parameter, and what they are called in

@@ -110,6 +110,14 @@ Value GraphBuilder::random() {
   return {graph_.random, info.shape};
 }
 
+void GraphBuilder::penalty(Graph::PenaltyInfo::Kind kind, std::span<const Value> of,
+                           double weight) {
+  if (weight == 0) return;
+  Graph::PenaltyInfo info{.kind = kind, .weight = weight, .layer = layer_};
+  for (const Value& v : of) info.of.push_back(v.id);
+  graph_.penalties.push_back(std::move(info));
+}
+
 std::string GraphBuilder::path(std::string_view name) const {
   return graph_.layers.at(static_cast<std::size_t>(layer_)) + "." + scope_ + std::string(name);
 }

@@ -6,6 +6,7 @@
 #include "soma/sdk/ops/conv2d.hpp"
 #include "soma/sdk/ops/dropout.hpp"
 #include "soma/sdk/ops/embedding.hpp"
+#include "soma/sdk/ops/gaussian_sample.hpp"
 #include "soma/sdk/ops/upsample2d.hpp"
 
 namespace soma {
@@ -118,6 +119,14 @@ void dropout(Backward& b, const Graph::Node& node) {
   b.give(node.inputs[0], b.emit(op, {grad, b.in(node, 1)}, node), node);
 }
 
+void gaussian_sample(Backward& b, const Graph::Node& node) {
+  const Value grad = b.grad(node);
+  b.give(node.inputs[0], grad, node);
+  if (!b.wanted(node.inputs[1])) return;
+  const Op op = ops::GaussianSample::from(node.op.attributes).backward(grad.shape);
+  b.give(node.inputs[1], b.emit(op, {grad, b.in(node, 2)}, node), node);
+}
+
 /// A transposed convolution: conv2d/1.bwd_data as a forward op, so its gradients are a convolution
 /// and, with input and output gradient in each other's place, a weight gradient.
 void transposed_conv2d(Backward& b, const Graph::Node& node) {
@@ -180,6 +189,7 @@ std::span<const GradientRule> structure_gradients() {
       {ops::Upsample2d::kForward, &unary<ops::Upsample2d>},
       {ops::Embedding::kForward, &embedding},
       {ops::Dropout::kForward, &dropout},
+      {ops::GaussianSample::kForward, &gaussian_sample},
       {ops::Conv2d::kBackwardData, &transposed_conv2d},
   };
   return kRules;

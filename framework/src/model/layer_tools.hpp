@@ -259,5 +259,6 @@ std::span<const LayerType> window_layers();
 std::span<const LayerType> normalization_layers();
 std::span<const LayerType> recurrent_layers();
 std::span<const LayerType> attention_layers();
+std::span<const LayerType> latent_layers();
 
 }  // namespace soma

@@ -14,8 +14,9 @@ namespace {
 const std::vector<LayerType>& known_layers() {
   static const std::vector<LayerType> all = [] {
     std::vector<LayerType> list;
-    for (const auto& family : {core_layers(), structure_layers(), window_layers(),
-                               normalization_layers(), recurrent_layers(), attention_layers()}) {
+    for (const auto& family :
+         {core_layers(), structure_layers(), window_layers(), normalization_layers(),
+          recurrent_layers(), attention_layers(), latent_layers()}) {
       list.insert(list.end(), family.begin(), family.end());
     }
     return list;

@@ -111,6 +111,7 @@ void append_losses(Graph& graph, const Model& model, Purpose purpose) {
     const auto output = std::ranges::find(outputs, on.output, &ModelOutput::name);
     append_loss(graph, on.loss, purpose, static_cast<int>(output - outputs.begin()), on.weight);
   }
+  append_penalties(graph, purpose);
 }
 
 Model::Model(Shape input, std::string name, DType type)

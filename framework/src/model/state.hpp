@@ -41,7 +41,7 @@ Graph build_graph(const Model::State& model, std::int64_t batch, Purpose purpose
 /// parameters and files are named after them.
 void check_name(const Model::State& model, const std::string& what, const std::string& name);
 
-/// Appends the model's losses to its graph.
+/// Appends the model's losses and what its layers add to them to its graph.
 void append_losses(Graph& graph, const Model& model, Purpose purpose);
 
 }  // namespace soma

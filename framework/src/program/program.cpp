@@ -28,8 +28,9 @@ int in_place_input(const Op& op) {
   if (norm) return op.direction() == "fwd" ? 0 : static_cast<int>(op.inputs.size()) - 1;
   const bool first = family == "add/1" || family == "multiply/1" || family == "subtract/1" ||
                      family == "scale/1" || family == "dropout/1" || family == "penalty/1" ||
-                     family == "clip_gradient/1" || family == "clip_by_norm/1" ||
-                     op.id == "broadcast_add/1.fwd" || op.id == "broadcast_multiply/1.fwd";
+                     family == "gaussian_sample/1" || family == "clip_gradient/1" ||
+                     family == "clip_by_norm/1" || op.id == "broadcast_add/1.fwd" ||
+                     op.id == "broadcast_multiply/1.fwd";
   return first ? 0 : -1;
 }
 
@@ -123,6 +124,9 @@ void Program::place() {
     use(loss.targets, 0);
     use(loss.value, last_step + 1);
     if (loss.probabilities >= 0) use(loss.probabilities, last_step + 1);
+  }
+  for (const Graph::PenaltyInfo& penalty : graph_.penalties) {
+    if (penalty.value >= 0) use(penalty.value, last_step + 1);
   }
 
   // In place: an output takes over the block of an input that nobody needs any more.
@@ -223,12 +227,17 @@ Program::Instance Program::make_instance() const {
     instance.losses_.push_back({address(instance, loss.targets), floats(loss.value),
                                 floats(loss.probabilities), static_cast<float>(loss.weight)});
   }
+  for (const Graph::PenaltyInfo& penalty : graph_.penalties) {
+    if (penalty.value < 0) continue;
+    instance.penalties_.push_back({floats(penalty.value), static_cast<float>(penalty.weight)});
+  }
   return instance;
 }
 
 float Program::Instance::loss() const noexcept {
   float sum = losses_[0].weight * *losses_[0].value;
   for (const LossPlace& loss : std::span(losses_).subspan(1)) sum += loss.weight * *loss.value;
+  for (const PenaltyPlace& penalty : penalties_) sum += penalty.weight * *penalty.value;
   return sum;
 }
 

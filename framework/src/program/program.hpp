@@ -47,7 +47,7 @@ class Program {
       return reinterpret_cast<float*>(scalars_[static_cast<std::size_t>(set)]);
     }
     const float* output(std::size_t i = 0) const noexcept { return graph_outputs_[i]; }
-    /// The sum over the losses of weight * loss, in order, from the first.
+    /// The sum over the losses, then the penalties, of weight * value, in order, from the first.
     float loss() const noexcept;
     /// Of loss number i, if it is on classes; else null.
     const float* probabilities(std::size_t i = 0) const noexcept {
@@ -65,9 +65,14 @@ class Program {
       const float *value, *probabilities;
       float weight;
     };
+    struct PenaltyPlace {
+      const float* value;
+      float weight;
+    };
     std::vector<std::byte*> graph_inputs_;
     std::vector<const float*> graph_outputs_;
     std::vector<LossPlace> losses_;
+    std::vector<PenaltyPlace> penalties_;
     std::byte* scalars_[kScalarSets] = {};
     std::byte* random_ = nullptr;
   };

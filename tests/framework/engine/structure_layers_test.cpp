@@ -59,6 +59,20 @@ Model tokens(double rate = 0.25) {
   return net;
 }
 
+/// Every layer of latent.hpp.
+Model latent() {
+  Model net({6}, "latent");
+  net.add(Dense{.units = 5, .activation = "tanh"}, "hidden");
+  net.add(Dense{.units = 4}, "mean");
+  net.add(Dense{.units = 4}, "log_variance", {"hidden"});
+  net.add(GaussianSample{.kl = 0.3}, "draw", {"mean", "log_variance"});
+  net.add(GaussianNoise{.deviation = 0.2}, "noise");
+  net.add(Dense{.units = 7}, "code");
+  net.add(ActivityPenalty{.l1 = 0.05, .l2 = 0.1}, "sparse");
+  net.add(Dense{.units = 3}, "out");
+  return net;
+}
+
 struct Batch {
   std::vector<float> inputs;
   std::vector<std::int32_t> labels;
@@ -139,8 +153,12 @@ TEST_P(StructureGradient, AgreesWithCentralDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(Nets, StructureGradient,
                          testing::Values(
-                             +[] { return images(); }, +[] { return tokens(); }),
-                         [](const auto& info) { return info.index == 0 ? "Images" : "Tokens"; });
+                             +[] { return images(); }, +[] { return tokens(); },
+                             +[] { return latent(); }),
+                         [](const auto& info) {
+                           constexpr const char* kNames[] = {"Images", "Tokens", "Latent"};
+                           return kNames[info.index];
+                         });
 
 std::string hash_after(Model net, const std::string& on, int threads, int steps) {
   Trainer trainer(net, exact(on),
@@ -155,10 +173,12 @@ std::string hash_after(Model net, const std::string& on, int threads, int steps)
 TEST(StructureTraining, EveryBackendAndThreadCountGivesTheSameWeights) {
   const std::string image_hash = hash_after(images(), "reference", 1, 5);
   const std::string token_hash = hash_after(tokens(), "reference", 1, 5);
+  const std::string latent_hash = hash_after(latent(), "reference", 1, 5);
   for (const std::string& name : backend_names()) {
     for (const int threads : {1, 2, 3}) {
       EXPECT_EQ(hash_after(images(), name, threads, 5), image_hash) << name << threads;
       EXPECT_EQ(hash_after(tokens(), name, threads, 5), token_hash) << name << threads;
+      EXPECT_EQ(hash_after(latent(), name, threads, 5), latent_hash) << name << threads;
     }
   }
 }

@@ -47,15 +47,15 @@ TEST(ModelJson, HoldsTheBuiltInModels) {
     const char* name;
     std::int64_t parameters;
     soma::Shape input, output;
-  } models[] = {{"perceptron", 7850, digit, classes},
-                {"mlp", 535'818, digit, classes},
-                {"tabular", 52'650, digit, classes},
-                {"lenet5", 1'663'370, digit, classes},
-                {"resnet20", 272'474, {32, 32, 3}, classes},
-                {"char-rnn", 123'585, {64}, {64, 65}},
-                {"char-lstm", 419'265, {64}, {64, 65}},
-                {"char-gru", 320'961, {64}, {64, 65}},
-                {"char-gpt", 804'096, {64}, {64, 65}}};
+  } models[] = {
+      {"perceptron", 7850, digit, classes},          {"mlp", 535'818, digit, classes},
+      {"tabular", 52'650, digit, classes},           {"lenet5", 1'663'370, digit, classes},
+      {"audio-cnn", 15'364, {512, 1}, {4}},          {"resnet20", 272'474, {32, 32, 3}, classes},
+      {"plain100", 229'274, digit, classes},         {"residual100", 229'274, digit, classes},
+      {"char-rnn", 123'585, {64}, {64, 65}},         {"char-lstm", 419'265, {64}, {64, 65}},
+      {"char-gru", 320'961, {64}, {64, 65}},         {"char-gpt", 804'096, {64}, {64, 65}},
+      {"series-lstm", 4'385, {30, 1}, {1}},          {"autoencoder", 419'120, digit, digit},
+      {"sparse-autoencoder", 402'448, digit, digit}, {"vae", 415'024, digit, digit}};
   std::vector<std::string> names;
   for (const auto& [name, parameters, input, output] : models) {
     const Model model = Model::named(name);
@@ -189,8 +189,9 @@ TEST(ModelJson, IsReadFromAFile) {
 
 TEST(ModelJsonErrors, ListTheModelsThereAre) {
   EXPECT_EQ(message_of<FormatError>([] { Model::named("lenet"); }),
-            "model 'lenet': expected perceptron, mlp, tabular, lenet5, resnet20, char-rnn, "
-            "char-lstm, char-gru, char-gpt, or a JSON file, found no file of that name");
+            "model 'lenet': expected perceptron, mlp, tabular, lenet5, audio-cnn, resnet20, "
+            "plain100, residual100, char-rnn, char-lstm, char-gru, char-gpt, series-lstm, "
+            "autoencoder, sparse-autoencoder, vae, or a JSON file, found no file of that name");
   const TemporaryFolder folder;
   EXPECT_EQ(message_of<FormatError>([&] { Model::named(folder.path().string()); }),
             "cannot read the model " + folder.path().string());

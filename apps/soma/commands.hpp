@@ -19,6 +19,8 @@ using Arguments = std::span<const std::string>;
 int run_train(Arguments args);
 int run_eval(Arguments args);
 int run_predict(Arguments args);
+int run_sample(Arguments args);
+int run_models(Arguments args);
 int run_summary(Arguments args);
 int run_lint(Arguments args);
 int run_data(Arguments args);

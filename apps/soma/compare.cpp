@@ -6,6 +6,7 @@
 #include "compare_runs.hpp"
 #include "files.hpp"
 #include "lockstep.hpp"
+#include "recipes.hpp"
 #include "session.hpp"
 
 namespace fs = std::filesystem;
@@ -34,14 +35,14 @@ ReplayJob new_job(const Request& r) {
   const soma::DataSplit data = soma::data::load(config.data);
   const soma::Model model = soma::Model::named(r.model.empty() ? "lenet5" : r.model, data.train);
   require_fit(model, data.train);
-  const TrainingDefaults defaults = training_defaults(model.name());
+  const Recipe& recipe = recipe_for(model.name());
   config.model = model.name();
   config.architecture = model.to_json();
-  config.batch = r.batch.value_or(defaults.batch);
-  config.optimizer =
-      r.optimizer.empty()
-          ? optimizer_named(defaults.optimizer, r.learning_rate.value_or(defaults.learning_rate))
-          : optimizer_named(r.optimizer, r.learning_rate);
+  config.batch = r.batch.value_or(recipe.batch);
+  config.optimizer = r.optimizer.empty()
+                         ? optimizer_named(std::string(recipe.optimizer),
+                                           r.learning_rate.value_or(recipe.learning_rate))
+                         : optimizer_named(r.optimizer, r.learning_rate);
   config.seed = r.seed.value_or(1);
   config.steps = r.steps.value_or(kDefaultSteps);
   ReplayJob job = replay_job(config, {});

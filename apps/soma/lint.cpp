@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command_line.hpp"
+#include "recipes.hpp"
 #include "session.hpp"
 #include "soma/trainer.hpp"
 
@@ -23,10 +24,11 @@ struct Request {
 TrainingPlan plan_of(const Request& r, const soma::Model& model,
                      const std::optional<RunConfig>& run) {
   TrainingPlan plan;
-  const TrainingDefaults defaults = training_defaults(model.name());
-  plan.optimizer = defaults.optimizer;
-  plan.learning_rate = defaults.learning_rate;
-  plan.batch = defaults.batch;
+  const Recipe& recipe = recipe_for(model.name());
+  plan.optimizer = recipe.optimizer;
+  plan.learning_rate = recipe.learning_rate;
+  plan.batch = recipe.batch;
+  plan.clips = recipe.clip_norm > 0;
   if (run) {
     plan.optimizer = run->optimizer.type;
     plan.learning_rate = run->optimizer.learning_rate;

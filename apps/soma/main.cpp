@@ -23,6 +23,8 @@ constexpr std::array kCommands = {
     Command{"train", run_train, "train a model and leave a run folder"},
     Command{"eval", run_eval, "loss and accuracy of a trained model on test data"},
     Command{"predict", run_predict, "what a trained model says about single samples"},
+    Command{"sample", run_sample, "text or images drawn from a trained model"},
+    Command{"models", run_models, "list the built-in models and their figures"},
     Command{"summary", run_summary, "the layers of a model: shapes, parameters, memory"},
     Command{"lint", run_lint, "say before training what will go wrong"},
     Command{"data", run_data, "list the data sets, or describe one"},

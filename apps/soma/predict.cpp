@@ -10,7 +10,9 @@
 #include "files.hpp"
 #include "session.hpp"
 #include "soma/predictor.hpp"
+#include "soma/sdk/math/functions.hpp"
 #include "soma/trainer.hpp"
+#include "text_model.hpp"
 
 namespace {
 
@@ -126,6 +128,27 @@ std::string class_text(std::int64_t index, const std::vector<std::string>& names
                                                          : std::to_string(index);
 }
 
+/// The likeliest answers: for people, and added to `one` for programs.
+std::string top_of(std::span<const float> probabilities, std::int64_t most,
+                   const std::vector<std::string>& names, nlohmann::ordered_json& one) {
+  std::vector<std::int64_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, [&](std::int64_t a, std::int64_t b) {
+    return probabilities[static_cast<std::size_t>(a)] > probabilities[static_cast<std::size_t>(b)];
+  });
+  order.resize(std::min(order.size(), static_cast<std::size_t>(most)));
+  one["top"] = nlohmann::ordered_json::array();
+  std::string text;
+  for (const std::int64_t c : order) {
+    const double probability = probabilities[static_cast<std::size_t>(c)];
+    nlohmann::ordered_json entry = class_json(c, names);
+    entry["probability"] = probability;
+    one["top"].push_back(entry);
+    text += (text.empty() ? "" : "   ") + class_text(c, names) + " " + percent(probability);
+  }
+  return text;
+}
+
 /// What a record says of its target: a class by name, or a number.
 nlohmann::ordered_json truth_json(const std::string& cell, const soma::RecordFormat& format) {
   const auto& names = format.class_names;
@@ -144,23 +167,35 @@ std::string number_text(double value, const soma::RecordFormat& format) {
   return text;
 }
 
+std::vector<float> softmax_of(std::span<const float> logits) {
+  const float largest = *std::ranges::max_element(logits);
+  std::vector<float> p(logits.size());
+  float sum = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) sum += p[i] = soma::math::exp(logits[i] - largest);
+  for (float& x : p) x /= sum;
+  return p;
+}
+
 }  // namespace
 
 int run_predict(Arguments args) {
-  std::string source, input, spec, fallback, backend_name = "auto", numerics = "fast";
+  std::string source, input, spec, prompt, fallback, backend_name = "auto", numerics = "fast";
   std::optional<std::int64_t> index, top, threads;
   bool json = false;
-  CommandLine line("predict",
-                   "RUN|FILE (--input SPEC#I | FILE | -) | (--data SPEC --index I) [options]",
-                   "What a trained model says about single samples: the likeliest classes, or the "
-                   "output numbers.\nA text file (- for standard input) holds one sample a line, "
-                   "numbers separated by commas or blanks;\nfor a model trained on a table, "
-                   "records as that table has them, with its header or without.\nOf a sequence, "
-                   "what comes at its end.");
+  CommandLine line(
+      "predict",
+      "RUN|FILE (--input SPEC#I | FILE | -) | (--data SPEC --index I) | (--prompt TEXT) "
+      "[options]",
+      "What a trained model says about single samples: the likeliest classes, or the "
+      "output numbers.\nA text file (- for standard input) holds one sample a line, "
+      "numbers separated by commas or blanks;\nfor a model trained on a table, "
+      "records as that table has them, with its header or without.\nOf a sequence, "
+      "what comes at its end.");
   line.positional("RUN", &source)
       .option("input", &input, "WHAT", "SPEC#I (test sample I), a text file, or -")
       .option("data", &spec, "SPEC", "with --index: test sample of this data set")
       .option("index", &index, "I", "from 0")
+      .option("prompt", &prompt, "TEXT", "a text, for a model of characters: what comes next")
       .option("top", &top, "K", "classes to show (default 3)")
       .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
       .option("fallback", &fallback, "NAME", "the backend for ops that this one lacks")
@@ -173,8 +208,8 @@ int run_predict(Arguments args) {
   require_at_least("index", index, 0);
   const soma::Numerics kind = numerics_from_name(numerics);
   const bool by_index = !spec.empty() && index.has_value();
-  if (input.empty() == !by_index) {
-    throw UsageError("predict: expected either --input, or --data with --index");
+  if (!input.empty() + by_index + !prompt.empty() != 1) {
+    throw UsageError("predict: expected either --input, or --data with --index, or --prompt");
   }
 
   const TrainedModel trained = load_trained(source);
@@ -182,6 +217,24 @@ int run_predict(Arguments args) {
   if (model.inputs().size() > 1) {
     throw soma::UnsupportedError("predict: expected a model with one input, found " +
                                  std::to_string(model.inputs().size()));
+  }
+  nlohmann::ordered_json predictions = nlohmann::ordered_json::array();
+  const auto print_json = [&](const soma::Backend& backend) {
+    const nlohmann::ordered_json out = {{"file", trained.file.string()},
+                                        {"model", model.name()},
+                                        {"backend", backend.name()},
+                                        {"numerics", name_of(kind)},
+                                        {"predictions", predictions}};
+    std::cout << out.dump() << "\n";
+  };
+  if (!prompt.empty()) {
+    const soma::Backend backend = open_backend(backend_name, kind, fallback);
+    TextModel text(model, backend, static_cast<int>(threads.value_or(1)));
+    const auto probabilities = softmax_of(text.next(text.encode(prompt)));
+    const std::string line = top_of(probabilities, top.value_or(3),
+                                    model.record_format().class_names, predictions.emplace_back());
+    json ? print_json(backend) : static_cast<void>(std::puts(line.c_str()));
+    return 0;
   }
   Samples samples = by_index ? from_data(spec, *index, model) : from_input(input, model);
   const soma::RecordFormat& format = model.record_format();
@@ -197,7 +250,6 @@ int run_predict(Arguments args) {
   std::vector<float> output(static_cast<std::size_t>(predictor.output_size()));
   const bool classes = model.loss().takes_classes();
 
-  nlohmann::ordered_json predictions = nlohmann::ordered_json::array();
   for (std::size_t row = 0; row * in < samples.values.size(); ++row) {
     const auto values = std::span(samples.values).subspan(row * in, in);
     if (model.inputs()[0].type == soma::DType::i32) {
@@ -230,33 +282,11 @@ int run_predict(Arguments args) {
     // Of a sequence, what comes at its end.
     const auto answer =
         std::span(output).last(static_cast<std::size_t>(model.output_shape().back()));
-    std::vector<std::int64_t> order(answer.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, [&](std::int64_t a, std::int64_t b) {
-      return answer[static_cast<std::size_t>(a)] > answer[static_cast<std::size_t>(b)];
-    });
-    order.resize(std::min(order.size(), static_cast<std::size_t>(top.value_or(3))));
-    one["top"] = nlohmann::ordered_json::array();
-    std::string text;
-    for (const std::int64_t c : order) {
-      const double probability = answer[static_cast<std::size_t>(c)];
-      nlohmann::ordered_json entry = class_json(c, samples.class_names);
-      entry["probability"] = probability;
-      one["top"].push_back(entry);
-      text += (text.empty() ? "" : "   ") + class_text(c, samples.class_names) + " " +
-              percent(probability);
-    }
+    const std::string text = top_of(answer, top.value_or(3), samples.class_names, one);
     predictions.push_back(one);
     if (json) continue;
     std::printf("%s%s\n", text.c_str(), truth.c_str());
   }
-  if (json) {
-    const nlohmann::ordered_json out = {{"file", trained.file.string()},
-                                        {"model", model.name()},
-                                        {"backend", backend.name()},
-                                        {"numerics", name_of(kind)},
-                                        {"predictions", predictions}};
-    std::cout << out.dump() << "\n";
-  }
+  if (json) print_json(backend);
   return 0;
 }

@@ -96,8 +96,8 @@ int run_quickstart(Arguments args) {
             << (quick ? kQuickSteps + std::string(" steps") : "one epoch")
             << " on each backend, runs in " << folder.string() << "\n";
 
-  std::vector<std::string> more;
-  if (quick) more = {"--steps", kQuickSteps};
+  std::vector<std::string> more = {"--schedule", "constant"};
+  more.insert(more.end(), {quick ? "--steps" : "--epochs", quick ? kQuickSteps : "1"});
   if (threads) more.insert(more.end(), {"--threads", std::to_string(*threads)});
   Table table({{"backend"},
                {"numerics"},

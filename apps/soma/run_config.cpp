@@ -136,17 +136,6 @@ RunConfig RunConfig::from_json(const std::string& text, const std::string& origi
   return config;
 }
 
-TrainingDefaults training_defaults(const std::string& model_name) {
-  if (model_name == "lenet5") return {"momentum", 0.02, 64};
-  if (model_name == "mlp") return {"adam", 0.001, 128};
-  if (model_name == "resnet20") return {"momentum", 0.05, 32};
-  if (model_name == "char-gpt") return {"adamw", 0.002, 32};
-  if (model_name.starts_with("char-")) return {"adam", 0.002, 32};
-  if (model_name == "perceptron") return {"sgd", 0.1, 64};
-  if (model_name == "tabular") return {"adam", 0.001, 32, 2000};
-  return {"adam", 0.001, 32};
-}
-
 soma::Optimizer optimizer_named(const std::string& name, std::optional<double> learning_rate) {
   soma::Optimizer optimizer = soma::optimizer_from_name(name == "momentum" ? "sgd" : name);
   optimizer.learning_rate = learning_rate.value_or(default_learning_rate(name));

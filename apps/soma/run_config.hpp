@@ -42,16 +42,6 @@ struct RunConfig {
   static RunConfig from_json(const std::string& text, const std::string& origin);
 };
 
-/// How a model is trained when the command line does not say: tried values for the built-in models,
-/// Adam 1e-3 on batches of 32 for others.
-struct TrainingDefaults {
-  std::string optimizer;  ///< "momentum" for sgd with it, or one of soma::optimizer_names()
-  double learning_rate;
-  std::int64_t batch;
-  std::int64_t updates = 0;  ///< as many epochs as make about so many; 0: one epoch
-};
-TrainingDefaults training_defaults(const std::string& model_name);
-
 /// "momentum" (sgd with momentum 0.9) or a name of soma::optimizer_names(), with the rate, else the
 /// default one. Throws soma::StateError for another name.
 soma::Optimizer optimizer_named(const std::string& name, std::optional<double> learning_rate);

@@ -4,6 +4,7 @@
 
 #include "command_line.hpp"
 #include "memory.hpp"
+#include "recipes.hpp"
 #include "session.hpp"
 #include "table.hpp"
 
@@ -155,11 +156,11 @@ int run_summary(Arguments args) {
   soma::Model model =
       is_built_in && data ? soma::Model::named(source, data->split.train) : any_model(source);
   if (data) require_fit(model, data->split.train);
-  const TrainingDefaults defaults = training_defaults(model.name());
-  if (optimizer.empty()) optimizer = defaults.optimizer;
+  const Recipe& recipe = recipe_for(model.name());
+  if (optimizer.empty()) optimizer = recipe.optimizer;
   attempt([&] {
     if (!backend) return;
-    memory = memory_needs(model, backend, optimizer_of(optimizer), batch.value_or(defaults.batch),
+    memory = memory_needs(model, backend, optimizer_of(optimizer), batch.value_or(recipe.batch),
                           n, data ? &*data : nullptr);
   });
   if (!model.initialized()) model.initialize(1);

@@ -7,6 +7,7 @@
 
 #include "command_line.hpp"
 #include "memory.hpp"
+#include "recipes.hpp"
 #include "soma/transfer.hpp"
 #include "training_run.hpp"
 
@@ -70,7 +71,9 @@ void check(const CommandLine& line, const Request& r) {
   r.habits.check(line, !r.resume.empty());
   if (r.resume.empty()) {
     if (r.model.empty()) throw UsageError("train: missing MODEL (see 'soma train --help')");
-    if (r.data.empty()) throw UsageError("train: missing --data SPEC (see 'soma train --help')");
+    if (r.data.empty() && recipe_for(r.model).data.empty()) {
+      throw UsageError("train: missing --data SPEC (see 'soma train --help')");
+    }
     return;
   }
   for (const char* name :
@@ -83,10 +86,11 @@ void check(const CommandLine& line, const Request& r) {
   }
 }
 
-soma::Optimizer make_optimizer(const Request& r, const TrainingDefaults& defaults) {
-  const std::string type = r.optimizer.empty() ? defaults.optimizer : r.optimizer;
-  const double rate = r.learning_rate.value_or(
-      type == defaults.optimizer ? defaults.learning_rate : default_learning_rate(type));
+soma::Optimizer make_optimizer(const Request& r, const Recipe& recipe) {
+  const std::string type = r.optimizer.empty() ? std::string(recipe.optimizer) : r.optimizer;
+  const bool own = type == recipe.optimizer;
+  const double rate =
+      r.learning_rate.value_or(own ? recipe.learning_rate : default_learning_rate(type));
   soma::Optimizer optimizer = soma::optimizer_from_name(type == "momentum" ? "sgd" : type);
   optimizer.learning_rate = rate;
   const bool has_momentum = optimizer.type == "sgd" || optimizer.type == "rmsprop";
@@ -99,6 +103,8 @@ soma::Optimizer make_optimizer(const Request& r, const TrainingDefaults& default
       options.set(name, r.momentum.value_or(type == "momentum" ? 0.9 : 0.0));
     } else if (name == "weight_decay" && r.weight_decay) {
       options.set(name, *r.weight_decay);
+    } else if (name == "weight_decay" && own && recipe.weight_decay >= 0) {
+      options.set(name, recipe.weight_decay);
     } else {
       options.set(name, value);
     }
@@ -122,12 +128,28 @@ void apply_session(const Request& r, RunConfig& config) {
   if (r.steps) config.steps = *r.steps;
 }
 
-/// How often a small table is gone through, unless the command line says: some thousand updates.
-std::int64_t epochs_for(const TrainingDefaults& defaults, std::int64_t samples,
-                        std::int64_t batch) {
-  constexpr std::int64_t kMost = 300;
-  const std::int64_t steps = std::max<std::int64_t>(1, samples / batch);
-  return std::clamp<std::int64_t>((defaults.updates + steps - 1) / steps, 1, kMost);
+/// What is not said on the command line, as the model's recipe has it.
+void apply_recipe(const Request& r, const Recipe& recipe, std::int64_t samples, RunConfig& config) {
+  config.batch = r.batch.value_or(recipe.batch);
+  config.epochs = epochs_of(recipe, samples, config.batch);
+  config.steps = recipe.steps;
+  config.optimizer = make_optimizer(r, recipe);
+  const std::string_view schedule = r.schedule.empty() ? recipe.schedule : r.schedule;
+  if (!schedule.empty()) config.schedule = soma::Schedule(schedule);
+  for (const auto& by : kRegularizers) config.regularization.*by.field = (r.*by.given).value_or(0);
+  if (!r.clip_norm) config.regularization.clip_norm = recipe.clip_norm;
+  if (!r.l2) config.regularization.l2 = recipe.prior / static_cast<double>(samples);
+  const std::string_view augment = r.augment.empty() ? recipe.augmentation : r.augment;
+  config.augmentation = soma::Augmentation::from_text(augment == "none" ? "" : augment);
+}
+
+/// The SPEC as given or, without one, the data that the model is made for.
+std::string data_for(const Request& r) {
+  const Recipe& recipe = recipe_for(r.model);
+  if (r.data.empty()) return std::string(recipe.data);
+  const std::string spec = fitting_data(recipe, r.data);
+  if (spec != r.data) std::cerr << "data: " << r.model << " learns its inputs: " << spec << "\n";
+  return spec;
 }
 
 soma::DataSplit load_data(const std::string& spec) {
@@ -149,19 +171,14 @@ void take_weights(const std::string& from, soma::Model& model, std::int64_t seed
 }
 
 std::unique_ptr<TrainingRun> new_run(const Request& r) {
-  soma::DataSplit data = load_data(r.data);
+  const std::string spec = data_for(r);
+  soma::DataSplit data = load_data(spec);
   soma::Model model = soma::Model::named(r.model, data.train);
-  const TrainingDefaults defaults = training_defaults(model.name());
   RunConfig config;
   config.model = model.name();
   config.architecture = model.to_json();
-  config.data = r.data;
-  config.batch = r.batch.value_or(defaults.batch);
-  config.epochs = epochs_for(defaults, data.train.size(), config.batch);
-  config.optimizer = make_optimizer(r, defaults);
-  if (!r.schedule.empty()) config.schedule = soma::Schedule(r.schedule);
-  for (const auto& by : kRegularizers) config.regularization.*by.field = (r.*by.given).value_or(0);
-  config.augmentation = soma::Augmentation::from_text(r.augment);
+  config.data = spec;
+  apply_recipe(r, recipe_for(config.model), data.train.size(), config);
   config.seed = r.seed.value_or(1);
   apply_session(r, config);
   if (!config.habits.from.empty()) take_weights(config.habits.from, model, config.seed);
@@ -240,13 +257,15 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
 int run_train(Arguments args) {
   Request r;
   CommandLine line(
-      "train", "MODEL --data SPEC [options] | --resume RUN [options]",
-      "Trains MODEL, a built-in name (perceptron, mlp, tabular, lenet5, char-gpt) or a "
+      "train", "MODEL [--data SPEC] [options] | --resume RUN [options]",
+      "Trains MODEL, a built-in name (see 'soma models') or a "
       "JSON file, and leaves a run folder\nwith weights, checkpoints, metrics.csv and report.html. "
       "SIGINT and SIGTERM save and stop.");
   line.positional("MODEL", &r.model, false)
-      .option("data", &r.data, "SPEC",
-              "data set: a name of 'soma data list', csv:FILE, text:FILE, idx:DIR, ...")
+      .option(
+          "data", &r.data, "SPEC",
+          "data set: a name of 'soma data list', csv:FILE, text:FILE, idx:DIR, ... (default: what "
+          "a built-in model is made for)")
       .option("backend", &r.backend, "NAME", "auto (default) or one of 'soma backends'")
       .option("fallback", &r.fallback, "NAME",
               "the backend for ops that this one lacks (reference); without it they are an error")
@@ -254,16 +273,19 @@ int run_train(Arguments args) {
       .option("numerics", &r.numerics, "KIND",
               "fast (default), or exact: the same bits on every backend")
       .option("epochs", &r.epochs, "E",
-              "passes over the training data (default 1; more for tabular)")
+              "passes over the training data (default: the model's, or 1)")
       .option("steps", &r.steps, "S", "stop after S updates instead")
       .option("batch", &r.batch, "B", "samples per update")
       .option("optimizer", &r.optimizer, "NAME",
               "sgd, momentum, adagrad, rmsprop, adadelta, adam, adamw, nadam, lion or a plugin's")
       .option("lr", &r.learning_rate, "X", "learning rate")
-      .option("schedule", &r.schedule, "TEXT",
-              "of the learning rate: cosine(warmup=100), step(every=1000,factor=0.5), ...")
-      .option("augment", &r.augment, "LIST",
-              "change training images anew in every epoch: flip,crop=4,shift=2,noise=0.05,cutout=8")
+      .option(
+          "schedule", &r.schedule, "TEXT",
+          "of the learning rate: cosine(warmup=100), step(every=1000,factor=0.5), constant, ...")
+      .option(
+          "augment", &r.augment, "LIST",
+          "change training images anew in every epoch: flip,crop=4,shift=2,noise=0.05,cutout=8; "
+          "none")
       .option("momentum", &r.momentum, "X",
               "momentum of sgd or rmsprop (0.9 for --optimizer momentum)")
       .option("weight-decay", &r.weight_decay, "X",

@@ -7,8 +7,9 @@
 
 namespace {
 
-const char* const kCommands[] = {"train", "eval",     "predict", "summary", "lint",
-                                 "data",  "backends", "plugins", "bench",   "quickstart"};
+const char* const kCommands[] = {"train", "eval",       "predict",  "summary",
+                                 "lint",  "data",       "backends", "plugins",
+                                 "bench", "quickstart", "sample",   "models"};
 
 TEST(Usage, PrintsItsVersion) {
   const TemporaryFolder folder;
@@ -72,7 +73,7 @@ const ErrorCase kErrors[] = {
      2,
      {"--epochs", "--steps"}},
     {"missing_model", {"train", "--data", "glyphs"}, 2, {"MODEL"}},
-    {"missing_data", {"train", "lenet5"}, 2, {"--data"}},
+    {"missing_data", {"train", "small.json"}, 2, {"--data"}},
     {"one_argument_too_many", {"train", "a", "b", "--data", "glyphs"}, 2, {"train"}},
     {"plugin_path_without_folder", {"backends", "--plugin-path"}, 2, {"--plugin-path"}},
     {"resume_with_new_seed", {"train", "--resume", "run", "--seed", "2"}, 2, {"--seed"}},

@@ -101,10 +101,10 @@ class SOMA_API Backend {
   std::shared_ptr<const State> state_;
 };
 
-/// Opens the backend of that name; "auto" takes the first that is ready of onednn, tbb, reference.
-/// Loads the file libsoma_NAME.so when the search path has one, and looks into the other plugins
-/// only when it has none. Throws PluginError that says what was found instead and where it looked;
-/// never takes another one silently.
+/// Opens the backend of that name; "auto" takes the first that is ready of onednn, tbb, reference
+/// (fastest_backend.hpp measures). Loads the file libsoma_NAME.so when the search path has one, and
+/// looks into the other plugins only when it has none. Throws PluginError that says what was found
+/// instead and where it looked; never takes another one silently.
 SOMA_API Backend backend(std::string_view name, const BackendOptions& options = {});
 
 /// Names of the backends that are ready, in the order of the search path.

@@ -192,6 +192,7 @@ class SOMA_API Trainer {
   std::vector<KernelReport> kernels(std::int64_t batch);
   /// Bytes of the memory plan (activations, gradients, workspaces, packs) for that batch size.
   std::size_t planned_bytes(std::int64_t batch);
+  StepMemory step_memory(std::int64_t batch);  ///< the same in parts
 
   /// What training holds in memory, in bytes. Of programs it is what their plans say.
   struct MemoryPlan {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/safetensors.hpp"
+#include "model/parameters.hpp"
 #include "self_test.hpp"
 #include "soma/error.hpp"
 #include "soma/model.hpp"
@@ -60,7 +61,7 @@ class ModelFileReader {
     }
     Model model =
         Model::from_json(json->second, reader_.file().string() + ": " + std::string(kModelKey));
-    model.initialize(0);  // makes the tensors that the file's values overwrite
+    make_parameters(model);
     for (Parameter& parameter : model.parameters()) copy(parameter.name, parameter.value);
     const bool tested = read_self_test(model);
     for (const io::TensorEntry& tensor : reader_.tensors()) {

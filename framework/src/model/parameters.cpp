@@ -1,3 +1,5 @@
+#include "model/parameters.hpp"
+
 #include <algorithm>
 
 #include "io/sha256.hpp"
@@ -7,13 +9,27 @@
 
 namespace soma {
 
+namespace {
+
+void add_parameters(Model::State& s) {
+  if (s.layers.empty()) throw StateError("model '" + s.name + "' has no layers");
+  if (!s.parameters.empty()) return;
+  for (const auto& p : s.probe.parameters)
+    s.parameters.push_back({p.name, Tensor(p.shape), 1, p.trainable});
+}
+
+}  // namespace
+
+void make_parameters(Model& model) {
+  // state() is const for those who only look; the model is the caller's to change.
+  auto& state = const_cast<Model::State&>(model.state());
+  add_parameters(state);
+  state.initialized = true;
+}
+
 void Model::initialize(std::uint64_t seed) {
   State& s = *state_;
-  if (s.layers.empty()) throw StateError("model '" + s.name + "' has no layers");
-  if (s.parameters.empty()) {
-    for (const auto& p : s.probe.parameters)
-      s.parameters.push_back({p.name, Tensor(p.shape), 1, p.trainable});
-  }
+  add_parameters(s);
   for (std::size_t i = 0; i < s.parameters.size(); ++i) {
     const auto& info = s.probe.parameters[i];
     draw(s.parameters[i].value.as<float>(), info, seed);

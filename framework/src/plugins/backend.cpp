@@ -9,6 +9,7 @@
 #include "plugins/calls.hpp"
 #include "plugins/entrance.hpp"
 #include "plugins/fp_environment.hpp"
+#include "plugins/preference.hpp"
 #include "plugins/registry.hpp"
 
 namespace soma {
@@ -250,7 +251,7 @@ Backend backend(std::string_view name, const BackendOptions& options) {
   };
   if (name != "auto") return open(name);
   std::string why_not;
-  for (const char* candidate : {"onednn", "tbb", "reference"}) {
+  for (const char* candidate : plugins::kPreference) {
     try {
       return open(candidate);
     } catch (const Error& e) {

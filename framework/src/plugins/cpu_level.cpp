@@ -2,6 +2,8 @@
 
 #include <cpuid.h>
 
+#include <cstring>
+
 namespace soma::plugins {
 namespace {
 
@@ -58,6 +60,17 @@ CpuWords read_cpu() noexcept {
   // XGETBV faults unless the operating system has switched it on (OSXSAVE).
   if (cpu.leaf1_ecx >> 27 & 1) cpu.xcr0 = read_xcr0();
   return cpu;
+}
+
+std::string cpu_brand() {
+  constexpr unsigned kFirst = 0x80000002, kLast = 0x80000004;
+  char text[49] = {};
+  for (unsigned leaf = kFirst; leaf <= kLast; ++leaf) {
+    unsigned words[4] = {};
+    if (__get_cpuid(leaf, &words[0], &words[1], &words[2], &words[3]) == 0) return "";
+    std::memcpy(text + (leaf - kFirst) * sizeof words, words, sizeof words);
+  }
+  return text;
 }
 
 std::string missing_features(std::string_view level, const CpuWords& cpu) {

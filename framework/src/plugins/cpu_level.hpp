@@ -13,6 +13,8 @@ struct CpuWords {
 };
 
 CpuWords read_cpu() noexcept;
+/// The processor brand string of CPUID, such as "Intel(R) Xeon(R) ..."; "" if it has none.
+std::string cpu_brand();
 
 /// What this CPU or its operating system lacks for instruction set `level` ("x86_64", "x86_64_v3",
 /// "x86_64_v4"), as a list for people: "AVX512F, AVX512BW". Empty when it has everything; "?" for a

@@ -116,6 +116,15 @@ std::vector<FoundFile> Registry::find() const {
   return files;
 }
 
+std::vector<fs::path> Registry::files() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<fs::path> files;
+  for (FoundFile& file : find()) {
+    if (file.shadowed_by.empty()) files.push_back(std::move(file.path));
+  }
+  return files;
+}
+
 PluginRecord Registry::load(const fs::path& file) {
   const std::scoped_lock lock(mutex_);
   const fs::path whole = fs::absolute(file).lexically_normal();

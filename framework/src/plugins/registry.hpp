@@ -25,6 +25,8 @@ class Registry {
   std::vector<PluginRecord> list();
   /// Those that backend() or table() found something in, in the order of their first use.
   std::vector<PluginRecord> in_use() const;
+  /// The files that list() would admit, in its order; nothing is opened.
+  std::vector<std::filesystem::path> files() const;
   /// Admits a file ahead of all that the search finds.
   PluginRecord load(const std::filesystem::path& file);
 

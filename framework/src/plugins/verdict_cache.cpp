@@ -1,20 +1,12 @@
 #include "plugins/verdict_cache.hpp"
 
-#include <fcntl.h>
 #include <gnu/libc-version.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <vector>
 
-#include "io/sha256.hpp"
 #include "plugins/cpu_level.hpp"
 #include "soma/abi.h"
 #include "soma/version.hpp"
@@ -28,40 +20,6 @@ using nlohmann::json;
 constexpr int kFormat = 1;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kKeepAcceptance = 30 * 24 * 3600 * kSecond, kKeepTimeout = 3600 * kSecond;
-constexpr std::int64_t kClockTick = kSecond / 10;  // of file systems' time stamps, generously
-
-std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * kSecond + time.tv_nsec; }
-
-std::int64_t now() {
-  timespec time{};
-  clock_gettime(CLOCK_REALTIME, &time);
-  return nanoseconds(time);
-}
-
-fs::path cache_home() {
-  // A relative path is no path, says the XDG Base Directory Specification.
-  const char* home = secure_getenv("XDG_CACHE_HOME");
-  if (home != nullptr && *home == '/') return home;
-  home = secure_getenv("HOME");
-  if (home != nullptr && *home == '/') return fs::path(home) / ".cache";
-  return {};
-}
-
-/// FNV-1a: spreads paths over file names; the record itself holds the path.
-std::uint64_t spread(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
-
-std::string hash_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  io::Sha256 hash;
-  std::vector<char> piece(1 << 16);
-  while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())) || in.gcount() > 0)
-    hash.update(std::as_bytes(std::span(piece.data(), static_cast<std::size_t>(in.gcount()))));
-  return hash.hex();
-}
 
 /// All that a verdict depends on besides the file.
 std::string describe_host(const Probe& probe) {
@@ -74,24 +32,7 @@ std::string describe_host(const Probe& probe) {
   return text.str();
 }
 
-/// Old records go when a new one comes, so that paths of the past do not pile up.
-void remove_old(const fs::path& folder) {
-  std::error_code ignored;
-  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
-       it.increment(ignored)) {
-    if (now() - FileIdentity::of(it->path()).modified_ns > kKeepAcceptance)
-      ::unlink(it->path().c_str());
-  }
-}
-
 }  // namespace
-
-FileIdentity FileIdentity::of(const fs::path& file) {
-  struct stat about {};
-  if (::stat(file.c_str(), &about) != 0) return {};
-  return {about.st_dev, about.st_ino, static_cast<std::uint64_t>(about.st_size),
-          nanoseconds(about.st_mtim), nanoseconds(about.st_ctim)};
-}
 
 struct VerdictCache::Record {
   FileIdentity identity;
@@ -100,17 +41,12 @@ struct VerdictCache::Record {
 };
 
 VerdictCache::VerdictCache(const Probe& probe) {
-  const fs::path home = cache_home();
-  if (home.empty()) return;
-  folder_ = home / "soma" / "plugins";
-  host_ = describe_host(probe);
+  folder_ = cache_folder("plugins");
+  if (!folder_.empty()) host_ = describe_host(probe);
 }
 
 fs::path VerdictCache::place_of(const fs::path& file) const {
-  char name[32];
-  std::snprintf(name, sizeof name, "%016llx.json",
-                static_cast<unsigned long long>(spread(file.native())));
-  return folder_ / name;
+  return folder_ / cache_file_name(file.native());
 }
 
 std::optional<Rejection> VerdictCache::recall(const fs::path& file) const {
@@ -128,11 +64,11 @@ std::optional<Rejection> VerdictCache::recall(const fs::path& file) const {
                   text.at("code"),
                   text.at("reason"),
                   text.at("at")};
-    const std::int64_t age = now() - record.at;
+    const std::int64_t age = now_ns() - record.at;
     if (age < 0 || age > (record.code.empty() ? kKeepAcceptance : kKeepTimeout)) return {};
     const FileIdentity identity = FileIdentity::of(file);
     if (identity != record.identity) {
-      if (identity.size != record.identity.size || hash_of(file) != record.sha256) return {};
+      if (identity.size != record.identity.size || sha256_of(file) != record.sha256) return {};
       record.identity = identity;
       write(file, record);
     }
@@ -146,7 +82,7 @@ void VerdictCache::remember(const fs::path& file, const FileIdentity& probed,
                             const Rejection& verdict) const {
   if (folder_.empty() || (verdict && verdict.code != "probe_timeout")) return;
   try {
-    write(file, {probed, hash_of(file), verdict.code, verdict.reason, now()});
+    write(file, {probed, sha256_of(file), verdict.code, verdict.reason, now_ns()});
   } catch (const std::exception&) {
     // as if there were no place for it
   }
@@ -154,7 +90,7 @@ void VerdictCache::remember(const fs::path& file, const FileIdentity& probed,
 
 void VerdictCache::write(const fs::path& file, const Record& record) const {
   const FileIdentity& identity = record.identity;
-  if (FileIdentity::of(file) != identity || now() - identity.changed_ns < kClockTick) return;
+  if (FileIdentity::of(file) != identity || identity.is_fresh()) return;
   const json text = {{"format", kFormat},
                      {"path", file.string()},
                      {"host", host_},
@@ -167,19 +103,7 @@ void VerdictCache::write(const fs::path& file, const Record& record) const {
                      {"code", record.code},
                      {"reason", record.reason},
                      {"at", record.at}};
-  std::error_code ignored;
-  fs::create_directories(folder_, ignored);
-  remove_old(folder_);
-  // Whole or not at all, but without io::write_atomically's syncs: what a power cut leaves is
-  // recognised as damaged.
-  const fs::path place = place_of(file);
-  std::string temporary = place.string() + ".XXXXXX";
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return;
-  const std::string bytes = text.dump(1) + "\n";
-  const bool whole = ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
-  ::close(fd);
-  if (!whole || ::rename(temporary.c_str(), place.c_str()) != 0) ::unlink(temporary.c_str());
+  write_cache_file(place_of(file), text.dump(1) + "\n", kKeepAcceptance);
 }
 
 }  // namespace soma::plugins

@@ -5,20 +5,11 @@
 #include <optional>
 #include <string>
 
+#include "plugins/cache_file.hpp"
 #include "plugins/probe.hpp"
 #include "plugins/rejection.hpp"
 
 namespace soma::plugins {
-
-/// What tells a file from its earlier self without reading it.
-struct FileIdentity {
-  std::uint64_t device = 0, inode = 0, size = 0;
-  std::int64_t modified_ns = 0, changed_ns = 0;  // mtime and ctime since the epoch
-
-  /// Of the file that `file` leads to; all zero if it leads nowhere.
-  static FileIdentity of(const std::filesystem::path& file);
-  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-};
 
 /// What test processes said about plugin files, kept in $XDG_CACHE_HOME/soma/plugins (or
 /// ~/.cache/soma/plugins), one small file per path. A verdict holds for the identity of the plugin

@@ -13,6 +13,7 @@
 #include "soma/graph.hpp"
 #include "soma/model.hpp"
 #include "soma/optimizer.hpp"
+#include "soma/profile.hpp"
 
 namespace soma {
 
@@ -128,6 +129,7 @@ class Program {
   /// What is alive at the step where most is: no plan for these lifetimes can do with less.
   std::size_t ideal_bytes() const { return least_memory(blocks_); }
   std::size_t pack_bytes() const noexcept;
+  StepMemory step_memory() const { return {arena_bytes_, ideal_bytes(), pack_bytes()}; }
 
   struct Report {
     const Graph::Node* node;

@@ -23,6 +23,8 @@ class StepTimeline final : public Program::Timeline {
   std::vector<Program::Report> reports_;
   Clock::time_point start_;
   StepTimes times_;
+  std::int64_t first_allocations_ = -1, last_allocations_ = -1;
+  std::int64_t own_allocations_ = 0;       // of this object, while the step ran
   std::vector<const Graph::Node*> nodes_;  // of times_.kernels
 };
 

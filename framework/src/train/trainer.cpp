@@ -239,4 +239,8 @@ std::size_t Trainer::planned_bytes(std::int64_t batch) {
   return program.arena_bytes() + program.pack_bytes();
 }
 
+StepMemory Trainer::step_memory(std::int64_t batch) {
+  return state_->training_program(batch).program->step_memory();
+}
+
 }  // namespace soma

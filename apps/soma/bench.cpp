@@ -1,9 +1,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iostream>
+#include <iterator>
+#include <sstream>
 
+#include "auto_backend.hpp"
 #include "bench_report.hpp"
+#include "child.hpp"
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "files.hpp"
@@ -17,15 +22,16 @@ using soma::bench::Mode;
 namespace {
 
 const std::vector<std::string> kOpContestants = {"raw", "pytorch", "onednn", "onednn-exact", "tbb"};
-const std::vector<std::string> kModelContestants = {"onednn",    "onednn-exact", "tbb",
-                                                    "reference", "pytorch",      "pytorch-tuned"};
-const std::vector<std::string> kSuiteContestants = {"raw", "onednn",  "onednn-exact",
-                                                    "tbb", "pytorch", "pytorch-tuned"};
+const std::vector<std::string> kModelContestants = {
+    "onednn", "onednn-exact", "tbb", "reference", "pytorch", "pytorch-tuned", "onnxruntime"};
+const std::vector<std::string> kSuiteContestants = {
+    "raw", "onednn", "onednn-exact", "tbb", "pytorch", "pytorch-tuned", "onnxruntime"};
 
 struct Request {
   std::vector<std::string> models;
   bool ops = false, gate = false;
   std::string suite, only, backends;
+  std::vector<int> threads;
   std::optional<std::int64_t> batch;
 };
 
@@ -39,6 +45,36 @@ std::vector<std::string> split_names(const std::string& text) {
     start = end + 1;
   }
   return names;
+}
+
+/// "1,2" as a list; UsageError unless all are numbers from 1.
+std::vector<int> thread_counts(const std::string& text) {
+  if (text.empty()) return {usable_cpus()};
+  std::vector<int> counts;
+  std::istringstream in(text);
+  for (std::string word; std::getline(in, word, ',');) {
+    int count = 0;
+    const auto read = std::from_chars(word.data(), word.data() + word.size(), count);
+    if (read.ec != std::errc() || read.ptr != word.data() + word.size() || count < 1 ||
+        count > 4096) {
+      throw UsageError("--threads: expected numbers from 1 to 4096 like 1,2, got '" + text + "'");
+    }
+    if (std::ranges::find(counts, count) == counts.end()) counts.push_back(count);
+  }
+  return counts;
+}
+
+/// The contests for each number of threads, next to each other: they take turns too.
+std::vector<Contest> for_all_threads(const std::vector<Contest>& contests,
+                                     const std::vector<int>& threads) {
+  std::vector<Contest> all;
+  for (const Contest& contest : contests) {
+    for (const int count : threads) {
+      all.push_back(contest);
+      all.back().threads = count;
+    }
+  }
+  return all;
 }
 
 /// The asked-for contestants without the peers that are missing, which are noted.
@@ -85,8 +121,10 @@ std::vector<Contest> contests(const Request& request, BenchReport& report) {
   for (const std::string& model : suite_models()) {
     if (model.find(request.only) == std::string::npos) continue;
     const std::int64_t batch = soma::bench::workload_of(model).batch;
-    add(model, Mode::train, batch, kSuiteContestants);
-    add(model, Mode::infer, batch, kSuiteContestants);
+    if (model != soma::bench::kTinyModel) {
+      add(model, Mode::train, batch, kSuiteContestants);
+      add(model, Mode::infer, batch, kSuiteContestants);
+    }
     add(model, Mode::infer, 1, kSuiteContestants);
   }
   return list;
@@ -113,34 +151,53 @@ class ProgressLine {
 };
 
 /// False if a signal stopped it; what was not run is dropped.
-bool run_all(BenchReport& report) {
+bool run_all(BenchReport& report, std::size_t together) {
   const ProgressLine progress(report.contests.size());
-  for (std::size_t i = 0; i < report.contests.size(); ++i) {
-    Contest& contest = report.contests[i];
+  for (std::size_t i = 0; i < report.contests.size(); i += together) {
+    const auto group = std::span(report.contests).subspan(i, together);
     const bool finished =
-        run_contest(contest, report.options, [&](int round, const std::string& contestant) {
-          progress.show(i, contest.name + "  round " + std::to_string(round + 1) + " of " +
-                               std::to_string(report.options.rounds) + "  " + contestant);
-        });
+        run_contests(group, report.options,
+                     [&](int round, const Contest& contest, const std::string& contestant) {
+                       progress.show(i, contest.name + "  round " + std::to_string(round + 1) +
+                                            " of " + std::to_string(report.options.rounds) + "  " +
+                                            contestant + ", " + std::to_string(contest.threads) +
+                                            (contest.threads == 1 ? " thread" : " threads"));
+                     });
     if (!finished) {
       report.contests.resize(i);
       return false;
     }
-    auto missed = unequal_bits(contest);
-    if (report.gate) std::ranges::copy(missed_targets(contest), std::back_inserter(missed));
-    std::ranges::copy(missed, std::back_inserter(report.missed));
+    for (const Contest& contest : group) {
+      auto missed = unequal_bits(contest);
+      if (report.gate && contest.threads == report.most_threads()) {
+        std::ranges::copy(missed_targets(contest), std::back_inserter(missed));
+      }
+      std::ranges::copy(missed, std::back_inserter(report.missed));
+    }
+    if (report.gate) std::ranges::copy(missed_scaling(group), std::back_inserter(report.missed));
   }
   return true;
+}
+
+std::vector<soma::bench::Peaks> measure_peaks(const std::vector<int>& threads) {
+  std::vector<soma::bench::Peaks> all;
+  for (const int count : threads) {
+    const ChildResult said =
+        run_self({"bench", "--child", "peaks", std::to_string(count)}, Complaints::show);
+    if (said.exit_code == 0) all.push_back(soma::bench::peaks_from_json(said.output));
+  }
+  return all;
 }
 
 }  // namespace
 
 int run_bench(Arguments args) {
   if (!args.empty() && args[0] == "--child") return run_bench_child(args);
+  if (!args.empty() && args[0] == "--step-child") return run_step_child(args);
   Request request;
   bool json = false;
-  std::string html;
-  std::optional<std::int64_t> threads, rounds;
+  std::string html, threads, save, compare;
+  std::optional<std::int64_t> rounds;
   std::optional<double> seconds;
   CommandLine line(
       "bench", "[MODEL...] [--ops] [options]",
@@ -156,16 +213,17 @@ int run_bench(Arguments args) {
       .option("only", &request.only, "PART", "only the cases or models whose name has this part")
       .option("backends", &request.backends, "LIST",
               "contestants, separated by commas: a backend, one with -exact behind it, raw "
-              "(oneDNN called directly), pytorch, pytorch-tuned (models)")
+              "(oneDNN called directly), pytorch, pytorch-tuned and onnxruntime (models)")
       .option("batch", &request.batch, "B", "samples per step of a model (default: by model)")
-      .option("threads", &threads, "N", "of every contestant (default: all CPUs)")
+      .option("threads", &threads, "LIST", "of every contestant, such as 1,2 (default: all CPUs)")
       .option("rounds", &rounds, "R", "turns of every contestant (default: 3)")
       .option("seconds", &seconds, "S", "measured time of one turn (default: 0.25)")
       .flag("json", &json, "print one line of JSON")
-      .option("html", &html, "FILE", "write a page with bars");
+      .option("html", &html, "FILE", "write a page with plots")
+      .option("save", &save, "FILE", "keep the figures, to compare with later")
+      .option("compare", &compare, "FILE", "say what moved against kept figures");
   if (!line.parse(args)) return 0;
   require_at_least("batch", request.batch, 1);
-  require_at_least("threads", threads, 1);
   require_at_least("rounds", rounds, 1);
   if (seconds && !(*seconds > 0)) throw UsageError("--seconds: expected a number above 0");
   const std::string suites[] = {"peers"};
@@ -176,18 +234,24 @@ int run_bench(Arguments args) {
     throw UsageError("bench: missing MODEL, --ops or --suite (see 'soma bench --help')");
   }
 
+  const std::vector<int> counts = thread_counts(threads);
   BenchReport report;
-  report.options = {static_cast<int>(threads.value_or(usable_cpus())),
-                    static_cast<int>(rounds.value_or(3)), seconds.value_or(0.25)};
+  report.options = {static_cast<int>(rounds.value_or(3)), seconds.value_or(0.25)};
   report.gate = request.gate;
-  report.contests = contests(request, report);
+  report.suite = !request.suite.empty();
+  report.contests = for_all_threads(contests(request, report), counts);
   for (const std::string& note : report.notes) std::cerr << "bench: " << note << "\n";
-  const bool finished = run_all(report);
+  const std::string baseline = compare.empty() ? "" : read_file(compare);
+  report.peaks = measure_peaks(counts);
+  const bool finished = run_all(report, counts.size());
+  const std::string figures = bench_json(report);
+  if (!compare.empty()) report.moves = moves_between(baseline, compare, figures);
   if (json) {
     std::cout << bench_json(report) << "\n";
   } else {
     print_bench_text(report, std::cout);
   }
+  if (!save.empty()) write_file(save, figures + "\n");
   if (!html.empty()) write_file(html, bench_html(report));
   if (!finished) return 130;
   return report.missed.empty() ? 0 : 1;

@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "child.hpp"
+#include "peaks.hpp"
 #include "soma/error.hpp"
 
 namespace fs = std::filesystem;
@@ -17,8 +19,15 @@ using soma::bench::Mode;
 namespace {
 
 constexpr const char* kExact = "-exact";
-// Debian's own interpreter: the one that sees python3-torch.
-constexpr const char* kPython = "/usr/bin/python3";
+
+/// Debian's own interpreter, the one that sees python3-torch, unless the user names another.
+std::string python() {
+  const char* named = std::getenv("SOMA_PEER_PYTHON");
+  return named != nullptr && *named != '\0' ? named : "/usr/bin/python3";
+}
+bool imports(const std::string& modules) {
+  return run_program({python(), "-c", "import " + modules}).exit_code == 0;
+}
 
 fs::path beside_executable(const fs::path& relative) {
   return (fs::read_symlink("/proc/self/exe").parent_path() / relative).lexically_normal();
@@ -29,7 +38,7 @@ fs::path script(const std::string& name) { return beside_executable("../share/so
 /// The words that start a contestant's process; "soma" stands for this program.
 std::vector<std::string> words_for(const Contest& contest, const std::string& contestant,
                                    const BenchOptions& options) {
-  const std::string threads = std::to_string(options.threads);
+  const std::string threads = std::to_string(contest.threads);
   const std::string seconds = std::to_string(options.seconds);
   const std::string batch = std::to_string(contest.batch), mode = name_of(contest.mode);
   if (contestant == "raw" && contest.op_case != nullptr) {
@@ -39,8 +48,13 @@ std::vector<std::string> words_for(const Contest& contest, const std::string& co
     return {raw_program().string(), "--model", contest.name, mode, batch, threads, seconds};
   }
   if (is_peer(contestant)) {
-    std::vector<std::string> words = {kPython, "-B"};
-    if (contest.op_case != nullptr) {
+    std::vector<std::string> words = {python(), "-B"};
+    if (contestant == "onnxruntime") {
+      for (const auto& word : {script("onnxruntime_models.py").string(), contest.name, mode, batch,
+                               threads, seconds}) {
+        words.push_back(word);
+      }
+    } else if (contest.op_case != nullptr) {
       for (const auto& word :
            {script("pytorch_ops.py").string(), threads, seconds, ops_json(*contest.op_case)}) {
         words.push_back(word);
@@ -71,7 +85,13 @@ void record(Contestant& contestant, const ChildResult& result) {
     contestant.reason = said["unsupported"];
     return;
   }
-  round = soma::bench::Timing{said["median_ms"], said["min_ms"], said["max_ms"]};
+  round = soma::bench::Timing{said["median_ms"], said["min_ms"], said["max_ms"],
+                              said.value("p99_ms", 0.0)};
+  if (const auto b = said.find("breakdown"); b != said.end()) {
+    contestant.breakdown =
+        soma::bench::Breakdown{(*b)["total_ms"], (*b)["kernels_ms"], (*b)["packs_ms"],
+                               (*b)["work"].get<std::vector<std::pair<double, double>>>()};
+  }
   contestant.implementation = said["implementation"];
   contestant.exactness = said["class"];
   contestant.fingerprint = said["fingerprint"];
@@ -89,6 +109,14 @@ std::vector<double> Contestant::medians() const {
     if (round) list.push_back(round->median);
   }
   return list;
+}
+
+double Contestant::p99_ms() const {
+  std::vector<double> list;
+  for (const auto& round : rounds) {
+    if (round) list.push_back(round->p99);
+  }
+  return spread(std::move(list)).median;
 }
 
 const Contestant* Contest::find(const std::string& contestant) const {
@@ -113,7 +141,8 @@ std::optional<Spread> ratio(const Contestant* a, const Contestant* b) {
 }
 
 bool is_peer(const std::string& contestant) {
-  return contestant == "raw" || contestant == "pytorch" || contestant == "pytorch-tuned";
+  return contestant == "raw" || contestant == "pytorch" || contestant == "pytorch-tuned" ||
+         contestant == "onnxruntime";
 }
 
 std::string missing_peer(const std::string& contestant) {
@@ -123,24 +152,33 @@ std::string missing_peer(const std::string& contestant) {
   if (!fs::exists(script("pytorch_ops.py"))) {
     return "there is no " + script("pytorch_ops.py").string();
   }
-  static const bool importable = run_program({kPython, "-c", "import torch"}).exit_code == 0;
-  return importable ? "" : std::string(kPython) + " cannot import torch (python3-torch)";
+  if (contestant == "onnxruntime") {
+    static const bool both = imports("torch, onnxruntime");
+    return both ? ""
+                : python() +
+                      " cannot import torch and onnxruntime (SOMA_PEER_PYTHON names "
+                      "another interpreter)";
+  }
+  static const bool importable = imports("torch");
+  return importable ? "" : python() + " cannot import torch (python3-torch)";
 }
 
-bool run_contest(Contest& contest, const BenchOptions& options,
-                 const std::function<void(int, const std::string&)>& show) {
+bool run_contests(std::span<Contest> contests, const BenchOptions& options,
+                  const std::function<void(int, const Contest&, const std::string&)>& show) {
   constexpr int kInterrupted = 130;
   for (int round = 0; round < options.rounds; ++round) {
-    for (Contestant& contestant : contest.contestants) {
-      // What cannot run does not come to be able to.
-      if (round > 0 && !contestant.ran()) continue;
-      show(round, contestant.name);
-      auto words = words_for(contest, contestant.name, options);
-      const bool self = words.front() == "soma";
-      if (self) words.erase(words.begin());
-      const ChildResult result = self ? run_self(words, Complaints::drop) : run_program(words);
-      if (result.exit_code == kInterrupted) return false;
-      record(contestant, result);
+    for (Contest& contest : contests) {
+      for (Contestant& contestant : contest.contestants) {
+        // What cannot run does not come to be able to.
+        if (round > 0 && !contestant.ran()) continue;
+        show(round, contest, contestant.name);
+        auto words = words_for(contest, contestant.name, options);
+        const bool self = words.front() == "soma";
+        if (self) words.erase(words.begin());
+        const ChildResult result = self ? run_self(words, Complaints::drop) : run_program(words);
+        if (result.exit_code == kInterrupted) return false;
+        record(contestant, result);
+      }
     }
   }
   return true;
@@ -148,6 +186,10 @@ bool run_contest(Contest& contest, const BenchOptions& options,
 
 int run_bench_child(std::span<const std::string> args) {
   try {
+    if (args[1] == "peaks") {
+      std::cout << to_json(soma::bench::measure_peaks(std::stoi(args[2]))) << "\n";
+      return 0;
+    }
     const std::string& contestant = args[1];
     const int threads = std::stoi(args[2]);
     const double seconds = std::stod(args[3]);

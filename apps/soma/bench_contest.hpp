@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,14 +14,17 @@
 ///   NAME        a backend with fast numerics       NAME-exact  the same with exact numerics
 ///   raw         oneDNN called directly             pytorch     PyTorch as Debian packages it
 ///   pytorch-tuned  the same with channels-last memory and a fused optimizer (models only)
+///   onnxruntime    ONNX Runtime on what PyTorch exports (prediction by models only)
 struct Contestant {
   std::string name;
   std::vector<std::optional<soma::bench::Timing>> rounds;
   std::string implementation, exactness, fingerprint;  ///< of its last round
   std::string reason;                                  ///< why a round is missing
+  std::optional<soma::bench::Breakdown> breakdown;     ///< of its last round, of a model
 
   bool ran() const;
   std::vector<double> medians() const;  ///< of the rounds that ran
+  double p99_ms() const;                ///< the median over the rounds, once one ran
 };
 
 /// A case, or a model in one mode, and who takes part in which order.
@@ -30,6 +34,7 @@ struct Contest {
   const soma::bench::Case* op_case = nullptr;  ///< null for a model
   soma::bench::Mode mode = soma::bench::Mode::train;
   std::int64_t batch = 0;  ///< of a model
+  int threads = 1;
   std::vector<Contestant> contestants;
 
   const Contestant* find(const std::string& contestant) const;
@@ -44,14 +49,15 @@ Spread spread(std::vector<double> figures);  ///< of one figure at least
 std::optional<Spread> ratio(const Contestant* a, const Contestant* b);
 
 struct BenchOptions {
-  int threads = 1, rounds = 3;
+  int rounds = 3;
   double seconds = 0.25;
 };
 
-/// Runs every contestant once per round, in turn, each in a process of its own. `show` is told
-/// what is about to run. False if a signal ended a child: the rest was not run.
-bool run_contest(Contest& contest, const BenchOptions& options,
-                 const std::function<void(int round, const std::string& contestant)>& show);
+/// Runs every contestant of every contest once per round, in turn, each in a process of its own.
+/// `show` is told what is about to run. False if a signal ended a child: the rest was not run.
+bool run_contests(std::span<Contest> contests, const BenchOptions& options,
+                  const std::function<void(int round, const Contest& contest,
+                                           const std::string& contestant)>& show);
 
 /// What the child processes of run_contest() are: takes the arguments behind the command's name,
 /// the first of which is "--child".

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "workload.hpp"
+
 using soma::bench::Mode;
 
 namespace {
@@ -35,8 +37,8 @@ const std::vector<Target>& op_targets() {
 }
 
 const std::vector<std::string>& suite_models() {
-  static const std::vector<std::string> names = {"mlp", "lenet5", "resnet20", "char-lstm",
-                                                 "char-gpt"};
+  static const std::vector<std::string> names = {"mlp",       "lenet5",   "resnet20",
+                                                 "char-lstm", "char-gpt", soma::bench::kTinyModel};
   return names;
 }
 
@@ -54,13 +56,11 @@ std::vector<Target> targets_of(const Contest& contest) {
             {"onednn", "pytorch-tuned", 0.8},
             {"onednn", "pytorch", model == "resnet20" ? 1 / 1.5 : 1.0 / 3}};
   }
+  if (model == soma::bench::kTinyModel) return {{"best", "peers", 1.0}};
   const bool close = contest.batch > 1 && (model == "resnet20" || model == "char-lstm");
   return {{"best", "peers", close ? 1.05 : 1.0}};
 }
 
-namespace {
-
-/// The fastest of a contest that is a peer, or that is none.
 const Contestant* fastest(const Contest& contest, bool peers) {
   const Contestant* best = nullptr;
   for (const Contestant& c : contest.contestants) {
@@ -70,6 +70,8 @@ const Contestant* fastest(const Contest& contest, bool peers) {
   }
   return best;
 }
+
+namespace {
 
 const Contestant* named(const Contest& contest, const std::string& name) {
   if (name == "best") return fastest(contest, false);
@@ -99,6 +101,33 @@ std::vector<Miss> missed_targets(const Contest& contest) {
       }
       missed.push_back({name, target.str(), found_text(*found)});
     }
+  }
+  return missed;
+}
+
+std::optional<Spread> speedup(const Contest& few, const Contest& many,
+                              const std::string& contestant) {
+  return ratio(few.find(contestant), many.find(contestant));
+}
+
+std::vector<Miss> missed_scaling(std::span<const Contest> contests) {
+  constexpr double kLeast = 1.8;
+  constexpr std::string_view kModels[] = {"lenet5", "resnet20", "char-gpt"};
+  std::vector<Miss> missed;
+  const auto of = [&](int threads) {
+    return std::ranges::find(contests, threads, &Contest::threads);
+  };
+  const auto one = of(1), two = of(2);
+  if (one == contests.end() || two == contests.end() || one->mode != Mode::train ||
+      one->op_case != nullptr || std::ranges::find(kModels, one->name) == std::end(kModels)) {
+    return missed;
+  }
+  for (const char* contestant : {"tbb", "onednn"}) {
+    const auto found = speedup(*one, *two, contestant);
+    if (!found || found->median >= kLeast) continue;
+    missed.push_back({one->name + ", train, batch " + std::to_string(one->batch),
+                      contestant + std::string(" on 2 threads at least 1.8 x one"),
+                      found_text(*found)});
   }
   return missed;
 }

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "bench_report.hpp"
+#include "bench_plots.hpp"
 #include "report.hpp"
 
 namespace {
@@ -27,6 +27,10 @@ width:11px;height:11px;border-radius:3px;margin-right:6px;background:var(--c)}
 .track{position:relative;height:11px}.track:after{content:"";position:absolute;left:25%;top:-3px;bottom:-3px;
 border-left:1px dashed var(--soft)}
 .bar{height:11px;border-radius:0 3px 3px 0;background:var(--c);min-width:2px}
+.stack{display:flex;height:11px;border-radius:3px;overflow:hidden;background:var(--line)}
+.stack i{background:var(--c);height:11px}svg{display:block;width:100%;height:auto;font:12px system-ui,sans-serif}
+svg text{fill:var(--soft)}.grid{stroke:var(--line)}.roof{fill:none;stroke:var(--soft);stroke-width:1.2}
+circle{fill:var(--c);fill-opacity:.75}
 .cut{-webkit-mask:linear-gradient(90deg,#000 92%,transparent);mask:linear-gradient(90deg,#000 92%,transparent)}
 .fig{font-size:12.5px;font-variant-numeric:tabular-nums;color:var(--soft);white-space:nowrap}
 .row .fig{display:grid;grid-template-columns:44px 1fr auto}.fig b{color:var(--text);font-weight:600}.bad{color:var(--bad)}li{margin:2px 0}ul{margin:0;padding-left:20px}
@@ -38,27 +42,6 @@ std::string text_of(const char* format, double value) {
   std::snprintf(text, sizeof text, format, value);
   return text;
 }
-
-/// Colours go with names, in the order they are first met.
-class Colours {
- public:
-  std::string style(const std::string& name) {
-    auto found = std::ranges::find(names_, name);
-    if (found == names_.end()) found = names_.insert(names_.end(), name);
-    return "--c:var(--c" + std::to_string((found - names_.begin()) % kCount) + ")";
-  }
-  std::string key() {
-    std::string html = "<div class=\"key\">";
-    for (const std::string& name : std::vector<std::string>(names_)) {
-      html += "<span style=\"" + style(name) + "\">" + escape_html(name) + "</span>";
-    }
-    return html + "</div>\n";
-  }
-
- private:
-  static constexpr std::ptrdiff_t kCount = 7;
-  std::vector<std::string> names_;
-};
 
 /// Raw oneDNN if it ran, else the contestant with the smallest median; null if none ran.
 const Contestant* base_of(const Contest& contest) {
@@ -88,14 +71,10 @@ std::string bar(const Contestant& c, const Contestant* base, Colours& colours) {
          "</div></div>\n";
 }
 
-std::string case_html(const Contest& contest, Colours& colours) {
+std::string case_html(const Contest& contest, const BenchReport& report, Colours& colours) {
   const Contestant* base = base_of(contest);
-  std::string name = contest.name;
-  if (contest.op_case == nullptr) {
-    name += std::string(" ") + name_of(contest.mode) + ", batch " + std::to_string(contest.batch);
-  }
-  std::string html =
-      "<div class=\"case\"><div class=\"name\">" + escape_html(name) + "</div><div>\n";
+  std::string html = "<div class=\"case\"><div class=\"name\">" +
+                     escape_html(contest_title(contest, report)) + "</div><div>\n";
   for (const Contestant& c : contest.contestants) html += bar(c, base, colours);
   for (const Contestant& c : contest.contestants) {
     if (!c.ran() && !is_peer(c.name)) {
@@ -132,6 +111,8 @@ std::string bench_html(const BenchReport& report) {
     }
     html += "</ul></section>\n";
   }
+  if (report.moves) html += moves_list(*report.moves);
+  html += roofline_plot(report, colours) + step_plot(report) + scaling_plot(report, colours);
   std::vector<std::string> groups;
   for (const Contest& contest : report.contests) {
     if (std::ranges::find(groups, contest.group) == groups.end()) groups.push_back(contest.group);
@@ -139,7 +120,7 @@ std::string bench_html(const BenchReport& report) {
   for (const std::string& group : groups) {
     html += "<section><h2>" + escape_html(group) + "</h2>\n";
     for (const Contest& contest : report.contests) {
-      if (contest.group == group) html += case_html(contest, colours);
+      if (contest.group == group) html += case_html(contest, report, colours);
     }
     html += "</section>\n";
   }

@@ -35,7 +35,12 @@ std::vector<std::string> names_in(const std::vector<const Contest*>& contests) {
   return names;
 }
 
-void print_ops(const std::vector<const Contest*>& contests, std::ostream& out) {
+std::string share_text(const std::optional<double>& share) {
+  return share ? text_of("%.1f %%", 100 * *share) : "";
+}
+
+void print_ops(const std::vector<const Contest*>& contests, const BenchReport& report,
+               std::ostream& out) {
   const auto names = names_in(contests);
   const auto has = [&](const std::string& name) {
     return std::ranges::find(names, name) != names.end();
@@ -47,9 +52,12 @@ void print_ops(const std::vector<const Contest*>& contests, std::ostream& out) {
   std::vector<Table::Column> columns = {{"ms"}};
   for (const auto& name : names) columns.push_back({name, Table::Align::right});
   for (const Target* t : shown) columns.push_back({t->contestant + "/" + t->against});
+  for (const char* title : {"best GFLOP/s", "GB/s", "of roofline"}) {
+    columns.push_back({title, Table::Align::right});
+  }
   Table table(columns);
   for (const Contest* contest : contests) {
-    std::vector<std::string> row = {contest->name};
+    std::vector<std::string> row = {contest_title(*contest, report)};
     for (const auto& name : names) {
       const Contestant* c = contest->find(name);
       row.push_back(c == nullptr || !c->ran() ? "-" : milliseconds(spread(c->medians()).median));
@@ -57,39 +65,92 @@ void print_ops(const std::vector<const Contest*>& contests, std::ostream& out) {
     for (const Target* t : shown) {
       row.push_back(ratio_text(ratio(contest->find(t->contestant), contest->find(t->against))));
     }
+    const Contestant* best = fastest(*contest, false);
+    const auto figures = best == nullptr ? std::nullopt : figures_of(*contest, *best, report.peaks);
+    row.push_back(figures && figures->flops > 0 ? text_of("%.0f", figures->gflops) : "");
+    row.push_back(figures ? text_of("%.1f", figures->gbytes) : "");
+    row.push_back(figures ? share_text(figures->roofline) : "");
     table.add(std::move(row));
   }
   table.print(out);
 }
 
-void print_models(const std::vector<const Contest*>& contests, std::ostream& out) {
+void print_models(const std::vector<const Contest*>& contests, const BenchReport& report,
+                  std::ostream& out) {
   constexpr auto kRight = Table::Align::right;
   Table table({{"model"},
-               {"mode"},
-               {"batch", kRight},
                {"contestant"},
                {"ms", kRight},
                {"least", kRight},
                {"most", kRight},
                {"samples/s", kRight},
+               {"GFLOP/s", kRight},
+               {"GB/s", kRight},
+               {"of roofline", kRight},
+               {"outside", kRight},
+               {"packing", kRight},
                {"against the first"}});
   for (const Contest* contest : contests) {
     for (const Contestant& c : contest->contestants) {
-      std::vector<std::string> row = {contest->name, name_of(contest->mode),
-                                      std::to_string(contest->batch), c.name};
+      std::vector<std::string> row = {contest_title(*contest, report), c.name};
       if (c.ran()) {
         const Spread ms = spread(c.medians());
         row.insert(row.end(),
                    {milliseconds(ms.median), milliseconds(ms.least), milliseconds(ms.most),
-                    text_of("%.0f", static_cast<double>(contest->batch) / ms.median * 1e3),
-                    ratio_text(ratio(&c, &contest->contestants.front()))});
+                    text_of("%.0f", static_cast<double>(contest->batch) / ms.median * 1e3)});
+        const auto f = figures_of(*contest, c, report.peaks).value_or(BenchFigures{});
+        row.insert(row.end(), {f.flops > 0 ? text_of("%.0f", f.gflops) : "",
+                               f.bytes > 0 ? text_of("%.1f", f.gbytes) : "", share_text(f.roofline),
+                               share_text(f.outside), share_text(f.packs),
+                               ratio_text(ratio(&c, &contest->contestants.front()))});
       } else {
-        row.insert(row.end(), {"-", "", "", "", c.reason});
+        row.insert(row.end(), {"-", "", "", "", "", "", "", "", "", c.reason});
       }
       table.add(std::move(row));
     }
   }
   table.print(out);
+}
+
+/// What more threads bring, where there are several numbers of them.
+void print_scaling(const BenchReport& report, std::ostream& out) {
+  Table table({{"speedup"}, {"contestant"}, {"threads"}, {"times as fast"}});
+  bool any = false;
+  for (const Contest& few : report.contests) {
+    for (const Contest& many : report.contests) {
+      if (few.name != many.name || few.mode != many.mode || few.batch != many.batch ||
+          few.threads >= many.threads) {
+        continue;
+      }
+      for (const Contestant& c : few.contestants) {
+        const auto found = speedup(few, many, c.name);
+        if (!found) continue;
+        any = true;
+        table.add({few.op_case != nullptr ? few.name
+                                          : few.name + " " + name_of(few.mode) + ", batch " +
+                                                std::to_string(few.batch),
+                   c.name, std::to_string(many.threads) + " over " + std::to_string(few.threads),
+                   ratio_text(found)});
+      }
+    }
+  }
+  if (any) table.print(out << "\n");
+}
+
+void print_moves(const Moves& moves, std::ostream& out) {
+  out << "\nagainst " << moves.file << ": " << moves.same << " within the spread, "
+      << moves.slower.size() << " slower, " << moves.faster.size() << " faster";
+  if (!moves.unknown.empty()) out << ", " << moves.unknown.size() << " not in it";
+  out << "\n";
+  const auto list = [&](const char* what, const std::vector<Move>& moved) {
+    for (const Move& m : moved) {
+      out << "  " << what << "  " << m.name << ": " << milliseconds(m.before_ms) << " -> "
+          << milliseconds(m.now_ms) << " ms ("
+          << text_of("%+.0f %%", 100 * (m.now_ms / m.before_ms - 1)) << ")\n";
+    }
+  };
+  list("slower", moves.slower);
+  list("faster", moves.faster);
 }
 
 ordered_json number_or_null(double value) {
@@ -118,16 +179,22 @@ ordered_json result_json(const Contest& contest, const Contestant& c, const Benc
   }
   entry["backend"] = backend;
   entry["numerics"] = numerics;
-  entry["threads"] = report.options.threads;
+  entry["threads"] = contest.threads;
   const Spread ms = c.ran() ? spread(c.medians()) : Spread{};
   for (const auto& [key, value] :
        {std::pair{"median_ms", ms.median}, {"min_ms", ms.least}, {"max_ms", ms.most}}) {
     entry[key] = number_or_null(value);
   }
-  const double work = op_case != nullptr && c.ran() ? flops(*op_case) / ms.median / 1e6 : 0;
+  entry["p99_ms"] = number_or_null(c.ran() ? c.p99_ms() : 0);
+  const auto figures = figures_of(contest, c, report.peaks).value_or(BenchFigures{});
   const double rate =
       op_case == nullptr && c.ran() ? static_cast<double>(contest.batch) / ms.median * 1e3 : 0;
-  entry["gflops"] = number_or_null(work);
+  const auto share = [](const std::optional<double>& s) { return s ? ordered_json(*s) : nullptr; };
+  entry["gflops"] = number_or_null(figures.gflops);
+  entry["gbytes_per_second"] = number_or_null(figures.gbytes);
+  entry["roofline_share"] = share(figures.roofline);
+  entry["outside_share"] = share(figures.outside);
+  entry["packs_share"] = share(figures.packs);
   entry["samples_per_second"] = number_or_null(rate);
   entry["implementation"] = c.implementation;
   entry["class"] = c.exactness;
@@ -155,20 +222,61 @@ std::string cpu_name() {
 }
 
 std::string bench_headline(const BenchReport& report) {
+  std::vector<int> counts;
+  for (const Contest& contest : report.contests) {
+    if (std::ranges::find(counts, contest.threads) == counts.end()) {
+      counts.push_back(contest.threads);
+    }
+  }
+  std::string threads;
+  for (const int count : counts) threads += (threads.empty() ? "" : ",") + std::to_string(count);
   return std::string("soma ") + soma::version() + ", g++ " + __VERSION__ + ", " + cpu_name() +
-         ", " + std::to_string(report.options.threads) + " threads, " +
+         ", " + threads + (threads == "1" ? " thread, " : " threads, ") +
          std::to_string(report.options.rounds) + " rounds of " +
          text_of("%g", report.options.seconds) + " s";
 }
 
+int BenchReport::most_threads() const {
+  int most = 0;
+  for (const Contest& contest : contests) most = std::max(most, contest.threads);
+  return most;
+}
+
+std::string peaks_text(const soma::bench::Peaks& peaks) {
+  std::string text = std::to_string(peaks.threads) +
+                     (peaks.threads == 1 ? " thread: " : " threads: ") +
+                     text_of("%.0f GFLOP/s in registers", peaks.gflops);
+  for (const auto& b : peaks.bandwidth) {
+    text += b.bytes < (1 << 20) ? text_of("; %.0f GB/s at ", b.gbytes_per_second) +
+                                      text_of("%.0f kB", b.bytes / 1024)
+                                : text_of("; %.0f GB/s at ", b.gbytes_per_second) +
+                                      text_of("%.0f MB", b.bytes / (1 << 20));
+  }
+  return text;
+}
+
+std::string contest_title(const Contest& contest, const BenchReport& report) {
+  std::string title = contest.name;
+  if (contest.op_case == nullptr) {
+    title += std::string(" ") + name_of(contest.mode) + ", batch " + std::to_string(contest.batch);
+  }
+  const bool vary = std::ranges::any_of(
+      report.contests, [&](const Contest& c) { return c.threads != contest.threads; });
+  return vary ? title + ", " + std::to_string(contest.threads) + "t" : title;
+}
+
 void print_bench_text(const BenchReport& report, std::ostream& out) {
   out << bench_headline(report) << "\n";
+  for (const auto& peaks : report.peaks) out << peaks_text(peaks) << "\n";
   std::vector<const Contest*> ops, models;
   for (const Contest& contest : report.contests) {
     (contest.op_case != nullptr ? ops : models).push_back(&contest);
   }
-  if (!ops.empty()) print_ops(ops, out << "\n");
-  if (!models.empty()) print_models(models, out << "\n");
+  if (!ops.empty()) print_ops(ops, report, out << "\n");
+  if (!models.empty()) print_models(models, report, out << "\n");
+  print_scaling(report, out);
+  if (report.suite && !models.empty()) print_suite_table(models, out << "\n");
+  if (report.moves) print_moves(*report.moves, out);
   if (!report.missed.empty()) out << "\nmissed\n";
   for (const Miss& miss : report.missed) {
     out << "  " << miss.name << ": " << miss.target << ": " << miss.found << "\n";
@@ -186,7 +294,25 @@ std::string bench_json(const BenchReport& report) {
   for (const Miss& miss : report.missed) {
     missed.push_back({{"name", miss.name}, {"target", miss.target}, {"found", miss.found}});
   }
+  ordered_json peaks = ordered_json::array(), moved = ordered_json();
+  for (const auto& p : report.peaks) peaks.push_back(ordered_json::parse(to_json(p)));
+  if (report.moves) {
+    const auto list = [](const std::vector<Move>& moves) {
+      ordered_json out = ordered_json::array();
+      for (const Move& m : moves) {
+        out.push_back({{"name", m.name}, {"before_ms", m.before_ms}, {"now_ms", m.now_ms}});
+      }
+      return out;
+    };
+    moved = {{"file", report.moves->file},
+             {"same", report.moves->same},
+             {"slower", list(report.moves->slower)},
+             {"faster", list(report.moves->faster)},
+             {"unknown", report.moves->unknown}};
+  }
   return ordered_json{{"results", results},
+                      {"peaks", peaks},
+                      {"moves", moved},
                       {"missed", missed},
                       {"notes", report.notes},
                       {"version", soma::version()},

@@ -1,6 +1,5 @@
 #include "download.hpp"
 
-#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "curl_library.hpp"
 #include "files.hpp"
 #include "soma/error.hpp"
 
@@ -86,14 +86,14 @@ std::size_t take(char* data, std::size_t, std::size_t size, void* user) {
   if (!transfer.begun) {
     transfer.begun = true;
     long code = 0;
-    curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &code);
+    curl_library().easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &code);
     if (code == 200 && transfer.offset > 0) {  // a server that sends all again
       std::rewind(transfer.file);
       transfer.failed_to_write = ftruncate(fileno(transfer.file), 0) != 0;
       transfer.offset = 0;
     }
     curl_off_t length = -1;
-    curl_easy_getinfo(transfer.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    curl_library().easy_getinfo(transfer.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     if (transfer.expected == 0 && length > 0) {
       transfer.expected = transfer.offset + static_cast<std::uint64_t>(length);
     }
@@ -119,12 +119,12 @@ struct Outcome {
 /// Appends to the part file what it lacks.
 Outcome transfer_rest(const Download& what, const fs::path& part) {
   struct CloseCurl {
-    void operator()(CURL* curl) const noexcept { curl_easy_cleanup(curl); }
+    void operator()(CURL* curl) const noexcept { curl_library().easy_cleanup(curl); }
   };
   struct CloseFile {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
-  const std::unique_ptr<CURL, CloseCurl> curl(curl_easy_init());
+  const std::unique_ptr<CURL, CloseCurl> curl(curl_library().easy_init());
   std::unique_ptr<std::FILE, CloseFile> file(std::fopen(part.c_str(), "ab"));
   if (!file) {
     throw soma::StateError("cannot write " + part.string() + ": " + std::strerror(errno));
@@ -135,24 +135,24 @@ Outcome transfer_rest(const Download& what, const fs::path& part) {
                     what.size_bytes, false,      false,  Progress(what.file.filename().string())};
   std::array<char, CURL_ERROR_SIZE> message{};
   CURL* c = curl.get();
-  curl_easy_setopt(c, CURLOPT_URL, what.url.c_str());
-  curl_easy_setopt(c, CURLOPT_ERRORBUFFER, message.data());
-  curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
-  curl_easy_setopt(c, CURLOPT_WRITEDATA, &transfer);
-  curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
-  curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-  curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, kStalledSeconds);
-  curl_easy_setopt(c, CURLOPT_USERAGENT, "soma");
+  curl_library().easy_setopt(c, CURLOPT_URL, what.url.c_str());
+  curl_library().easy_setopt(c, CURLOPT_ERRORBUFFER, message.data());
+  curl_library().easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
+  curl_library().easy_setopt(c, CURLOPT_WRITEDATA, &transfer);
+  curl_library().easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_library().easy_setopt(c, CURLOPT_FAILONERROR, 1L);
+  curl_library().easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+  curl_library().easy_setopt(c, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+  curl_library().easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_library().easy_setopt(c, CURLOPT_LOW_SPEED_TIME, kStalledSeconds);
+  curl_library().easy_setopt(c, CURLOPT_USERAGENT, "soma");
   if (offset > 0) {
-    curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(offset));
+    curl_library().easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(offset));
   }
   Outcome outcome;
-  outcome.code = curl_easy_perform(c);
-  curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &outcome.response);
-  outcome.problem = message[0] != 0 ? message.data() : curl_easy_strerror(outcome.code);
+  outcome.code = curl_library().easy_perform(c);
+  curl_library().easy_getinfo(c, CURLINFO_RESPONSE_CODE, &outcome.response);
+  outcome.problem = message[0] != 0 ? message.data() : curl_library().easy_strerror(outcome.code);
   if (std::fflush(file.get()) != 0 || fsync(fileno(file.get())) != 0) {
     transfer.failed_to_write = true;
   }
@@ -202,7 +202,7 @@ void download(const Download& what) {
   }
   if (what.file.has_parent_path()) make_folder(what.file.parent_path());
   const fs::path part = what.file.string() + ".part";
-  curl_global_init(CURL_GLOBAL_DEFAULT);
+  curl_library().global_init(CURL_GLOBAL_DEFAULT);
   std::error_code ignored;
   Outcome outcome;
   // What is whole already is only checked; what is too long, or not to be continued, comes anew.

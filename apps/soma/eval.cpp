@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -42,7 +43,14 @@ int run_eval(Arguments args) {
       soma::data::load(spec, {.format = own ? nullptr : &trained.model.record_format()}).test;
   for (const std::string& note : data.notes()) std::cerr << "data: " << note << "\n";
   require_fit(trained.model, data);
-  const soma::Backend backend = open_backend(backend_name, kind, fallback);
+  const std::int64_t samples =
+      std::max<std::int64_t>(1, std::min(batch.value_or(256), data.size()));
+  const soma::Backend backend = open_backend(backend_name, trained.model,
+                                             {.batch = samples,
+                                              .threads = static_cast<int>(threads.value_or(0)),
+                                              .numerics = kind,
+                                              .fallback = fallback},
+                                             data.size() / samples, Tell::when_measured);
   soma::Trainer trainer(trained.model, backend, {.threads = static_cast<int>(threads.value_or(0))});
   const auto start = std::chrono::steady_clock::now();
   const soma::Evaluation result = trainer.evaluate(data, batch.value_or(256));

@@ -242,10 +242,13 @@ int run_predict(Arguments args) {
   if (samples.class_names.empty() && trained.config) {
     samples.class_names = trained.config->class_names;
   }
-  const soma::Backend backend = open_backend(backend_name, kind, fallback);
-  const soma::Predictor predictor(
-      model, backend,
-      {.max_batch = 1, .threads = static_cast<int>(threads.value_or(1)), .concurrency = 1});
+  const int used = static_cast<int>(threads.value_or(1));
+  const std::int64_t row_size = std::max<std::int64_t>(1, model.input_shape().elements());
+  const soma::Backend backend = open_backend(
+      backend_name, model, {.batch = 1, .threads = used, .numerics = kind, .fallback = fallback},
+      static_cast<std::int64_t>(samples.values.size()) / row_size, Tell::when_measured);
+  const soma::Predictor predictor(model, backend,
+                                  {.max_batch = 1, .threads = used, .concurrency = 1});
   const auto in = static_cast<std::size_t>(predictor.input_size());
   std::vector<float> output(static_cast<std::size_t>(predictor.output_size()));
   const bool classes = model.loss().takes_classes();

@@ -3,13 +3,12 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "allocation_count.hpp"
 #include "command_line.hpp"
 #include "files.hpp"
 #include "run_config.hpp"
 #include "session.hpp"
-#include "soma/memory_plan.hpp"
-#include "soma/predictor.hpp"
-#include "soma/trainer.hpp"
+#include "soma/random_step.hpp"
 #include "table.hpp"
 #include "workload.hpp"
 
@@ -59,6 +58,32 @@ struct Sums {
   double kernels = 0, packs = 0, total = 0, flops = 0;
 };
 
+std::string bytes_text(std::size_t bytes) { return grouped(static_cast<std::int64_t>(bytes)); }
+
+/// The rows themselves, or one for each layer or op and phase, in the order they are first met.
+std::vector<Row> grouped_rows(const std::vector<Row>& rows, const std::string& by) {
+  if (by == "kernel") return rows;
+  std::vector<Row> groups;
+  for (Row row : rows) {
+    (by == "layer" ? row.kernel.op.id : row.kernel.layer) = "";
+    row.kernel.implementation = "";
+    row.kernel.pack = row.kernel.pack && by == "op";
+    const auto same = std::ranges::find_if(groups, [&](const Row& group) {
+      return group.kernel.layer == row.kernel.layer && group.kernel.phase == row.kernel.phase &&
+             group.kernel.op.id == row.kernel.op.id && group.kernel.pack == row.kernel.pack;
+    });
+    if (same == groups.end()) {
+      groups.push_back(std::move(row));
+      continue;
+    }
+    same->us += row.us;
+    same->kernel.flops += row.kernel.flops;
+    same->kernel.bytes += row.kernel.bytes;
+    same->kernel.allocations += row.kernel.allocations;
+  }
+  return groups;
+}
+
 void print_rows(std::vector<Row> rows, const Sums& sums, bool by_time) {
   if (by_time) std::ranges::stable_sort(rows, std::greater(), &Row::us);
   using enum Table::Align;
@@ -69,13 +94,15 @@ void print_rows(std::vector<Row> rows, const Sums& sums, bool by_time) {
                {"share", right},
                {"GFLOP/s", right},
                {"GB/s", right},
+               {"allocations", right},
                {"implementation"}});
   for (const Row& row : rows) {
     const KernelTime& k = row.kernel;
     table.add({k.layer, name_of(k.phase), kind_of(k), number(row.us, 1),
                number(100 * row.us / sums.total, 1) + " %",
                k.flops > 0 ? number(k.flops / row.us / 1e3, 0) : "",
-               k.bytes > 0 ? number(k.bytes / row.us / 1e3, 1) : "", k.implementation});
+               k.bytes > 0 ? number(k.bytes / row.us / 1e3, 1) : "",
+               k.allocations < 0 ? "" : std::to_string(k.allocations), k.implementation});
   }
   table.print(std::cout);
 }
@@ -96,7 +123,8 @@ void write_trace(const std::string& file, const StepTimes& step) {
                         {"op", k.op.str()},
                         {"implementation", k.implementation},
                         {"flops", k.flops},
-                        {"bytes", k.bytes}}}});
+                        {"bytes", k.bytes},
+                        {"allocations", k.allocations}}}});
   }
   write_file(file, ordered_json{{"displayTimeUnit", "ms"}, {"traceEvents", events}}.dump(1) + "\n");
 }
@@ -112,42 +140,18 @@ ordered_json json_of(const std::vector<Row>& rows) {
                     {"us", row.us},
                     {"flops", k.flops},
                     {"bytes", k.bytes},
+                    {"allocations", k.allocations},
                     {"implementation", k.implementation},
                     {"shapes", k.op.str()}});
   }
   return list;
 }
 
-std::vector<StepTimes> time_steps(soma::Model& model, const soma::Backend& backend, bool training,
-                                  std::int64_t batch, int threads, std::int64_t steps,
-                                  std::size_t* planned_bytes) {
+std::vector<StepTimes> time_steps(soma::RandomStep& step, std::int64_t steps) {
   constexpr std::int64_t kWarm = 3;
+  for (std::int64_t i = 0; i < kWarm; ++i) step.timed_run();
   std::vector<StepTimes> all;
-  const auto collect = [&](auto step) {
-    for (std::int64_t i = 0; i < kWarm; ++i) step();
-    for (std::int64_t i = 0; i < steps; ++i) all.push_back(step());
-  };
-  if (training) {
-    soma::Trainer trainer(
-        model, backend,
-        {.optimizer = soma::bench::workload_of(model.name()).optimizer, .threads = threads});
-    const soma::bench::Batch data(model, batch);
-    collect([&] { return trainer.timed_step(data.inputs(), data.targets()); });
-    *planned_bytes = trainer.planned_bytes(batch);
-  } else {
-    if (!model.initialized()) model.initialize(1);
-    const soma::Predictor predict(model, backend,
-                                  {.max_batch = batch, .threads = threads, .concurrency = 1});
-    const soma::bench::Batch data(model, batch);
-    std::vector<std::vector<float>> results;
-    std::vector<std::span<float>> outputs;
-    for (std::size_t i = 0; i < predict.outputs(); ++i) {
-      outputs.emplace_back(
-          results.emplace_back(static_cast<std::size_t>(predict.output_size(i) * batch)));
-    }
-    collect([&] { return predict.timed_run(data.inputs(), outputs); });
-    *planned_bytes = predict.planned_bytes();
-  }
+  for (std::int64_t i = 0; i < steps; ++i) all.push_back(step.timed_run());
   return all;
 }
 
@@ -155,6 +159,7 @@ std::vector<StepTimes> time_steps(soma::Model& model, const soma::Backend& backe
 
 int run_profile(Arguments args) {
   std::string source, backend_name = "auto", numerics = "fast", mode = "train", order = "program";
+  std::string by = "kernel";
   std::string trace;
   std::optional<std::int64_t> batch, threads, steps;
   bool json = false;
@@ -170,36 +175,42 @@ int run_profile(Arguments args) {
       .option("batch", &batch, "B", "samples at a time (default: by model)")
       .option("steps", &steps, "S", "timed steps, after three others (default 20)")
       .option("order", &order, "program|time", "of the rows (default program)")
+      .option("by", &by, "kernel|layer|op", "what a row is (default kernel)")
       .option("trace", &trace, "FILE", "write the last step for chrome://tracing or Perfetto")
       .flag("json", &json, "print one line of JSON");
   if (!line.parse(args)) return 0;
   require_at_least("batch", batch, 1);
   require_at_least("threads", threads, 1);
   require_at_least("steps", steps, 1);
-  const std::string modes[] = {"train", "infer"}, orders[] = {"program", "time"};
+  const std::string modes[] = {"train", "infer"}, orders[] = {"program", "time"},
+                    groups[] = {"kernel", "layer", "op"};
   require_one_of("mode", mode, modes);
   require_one_of("order", order, orders);
+  require_one_of("by", by, groups);
 
-  soma::Model model = any_model(source);
-  const soma::Backend backend = open_backend(backend_name, numerics_from_name(numerics));
-  const std::int64_t n = batch.value_or(soma::bench::workload_of(model.name()).batch);
+  const soma::Model model = any_model(source);
+  const soma::bench::Workload usual = soma::bench::workload_of(model.name());
+  const std::int64_t n = batch.value_or(usual.batch);
   const int used = static_cast<int>(threads.value_or(usable_cpus()));
-  std::size_t planned_bytes = 0;
-  const auto all =
-      time_steps(model, backend, mode == "train", n, used, steps.value_or(20), &planned_bytes);
-  // The packs lie beside the plan.
-  std::size_t ideal_bytes = 0;
-  if (mode == "train") {
-    const auto optimizer = soma::bench::workload_of(model.name()).optimizer;
-    const soma::MemoryPlan plan = soma::training_memory(model, backend, n, optimizer);
-    ideal_bytes = plan.ideal + plan.packs;
-  }
-  const auto rows = rows_of(all);
+  const soma::StepKind kind = {
+      .purpose = mode == "train" ? soma::Purpose::train : soma::Purpose::infer,
+      .batch = n,
+      .threads = used,
+      .numerics = numerics_from_name(numerics),
+      .optimizer = usual.optimizer};
+  const soma::Backend backend =
+      open_backend(backend_name, model, kind, steps.value_or(20), Tell::always);
+  soma::RandomStep step(model, backend, kind);
+  soma::set_allocation_counter(allocations_so_far);
+  const auto all = time_steps(step, steps.value_or(20));
+  soma::set_allocation_counter(nullptr);
+  const soma::StepMemory plan = step.step_memory();
+  const auto rows = grouped_rows(rows_of(all), by);
   Sums sums;
   std::vector<double> totals;
   for (const StepTimes& step : all) totals.push_back(step.total_us);
   sums.total = median(totals);
-  for (const Row& row : rows) {
+  for (const Row& row : rows_of(all)) {
     (row.kernel.pack ? sums.packs : sums.kernels) += row.us;
     sums.flops += row.kernel.flops;
   }
@@ -218,9 +229,12 @@ int run_profile(Arguments args) {
                               {"packs_us", sums.packs},
                               {"outside_us", outside},
                               {"flops", sums.flops},
-                              {"planned_bytes", planned_bytes},
-                              {"ideal_bytes", ideal_bytes},
-                              {"kernels", json_of(rows)}}
+                              {"allocations", all.back().allocations},
+                              {"planned_bytes", plan.arena_bytes + plan.pack_bytes},
+                              {"arena_bytes", plan.arena_bytes},
+                              {"ideal_bytes", plan.ideal_bytes + plan.pack_bytes},
+                              {"pack_bytes", plan.pack_bytes},
+                              {"kernels", json_of(rows_of(all))}}
                      .dump()
               << "\n";
     return 0;
@@ -232,13 +246,14 @@ int run_profile(Arguments args) {
             << ", packing weights " << number(sums.packs, 1) << " ("
             << number(100 * sums.packs / sums.total, 1) << " %), outside kernels "
             << number(outside, 1) << " (" << number(100 * outside / sums.total, 1) << " %); "
-            << number(sums.flops / sums.total / 1e3, 0) << " GFLOP/s; planned memory "
-            << grouped(static_cast<std::int64_t>(planned_bytes)) << " bytes";
-  if (ideal_bytes > 0) {
-    std::cout << ", at least " << grouped(static_cast<std::int64_t>(ideal_bytes))
-              << " for what is alive at once";
-  }
-  std::cout << "\n";
+            << number(sums.flops / sums.total / 1e3, 0) << " GFLOP/s";
+  if (all.back().allocations >= 0) std::cout << "; " << all.back().allocations << " allocations";
+  std::cout << "\nmemory plan " << bytes_text(plan.arena_bytes) << " bytes, "
+            << number(static_cast<double>(plan.arena_bytes) /
+                          static_cast<double>(std::max<std::size_t>(1, plan.ideal_bytes)),
+                      3)
+            << " times the most that is alive at once (" << bytes_text(plan.ideal_bytes)
+            << "); packed weights " << bytes_text(plan.pack_bytes) << " bytes\n";
   if (!trace.empty()) std::cout << "trace: " << trace << "\n";
   return 0;
 }

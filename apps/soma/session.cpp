@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "auto_backend.hpp"
 #include "files.hpp"
 
 namespace fs = std::filesystem;
@@ -49,9 +50,15 @@ soma::Model any_model(const std::string& what) {
   return soma::Model::named(what);
 }
 
-soma::Backend open_backend(const std::string& name, soma::Numerics numerics,
-                           const std::string& fallback) {
-  soma::Backend backend = soma::backend(name, {.numerics = numerics, .fallback = fallback});
+soma::Backend open_backend(const std::string& name, const soma::Model& model,
+                           const soma::StepKind& step, std::int64_t steps, Tell tell) {
+  const std::string chosen =
+      name == "auto" ? auto_backend(model, step, steps, tell == Tell::always) : name;
+  return soma::backend(chosen, {.numerics = step.numerics, .fallback = step.fallback});
+}
+
+soma::Backend open_backend(const std::string& name, soma::Numerics numerics) {
+  soma::Backend backend = soma::backend(name, {.numerics = numerics});
   if (name == "auto") {
     std::cerr << "backend auto: took " << backend.name()
               << ", the first that is ready of onednn, tbb, reference\n";

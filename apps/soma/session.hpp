@@ -8,6 +8,7 @@
 #include "soma/backend.hpp"
 #include "soma/dataset.hpp"
 #include "soma/model.hpp"
+#include "soma/random_step.hpp"
 
 /// The files of a run folder.
 struct RunFolder {
@@ -42,10 +43,14 @@ TrainedModel load_trained(const std::string& run_or_file);
 /// weights where there are any. Throws soma::FormatError.
 soma::Model any_model(const std::string& what);
 
-/// Opens the backend; for "auto" one line on stderr tells which was taken and why. `fallback`: the
-/// backend for ops that it lacks, or "".
-soma::Backend open_backend(const std::string& name, soma::Numerics numerics,
-                           const std::string& fallback = "");
+/// Whether one line on stderr tells what "auto" took and why, or only when it was measured.
+enum class Tell { always, when_measured };
+
+/// Opens the backend for about so many steps of the model; see auto_backend.hpp for "auto".
+soma::Backend open_backend(const std::string& name, const soma::Model& model,
+                           const soma::StepKind& step, std::int64_t steps, Tell tell);
+/// The same for no model in particular: "auto" takes the first that is ready, and says so.
+soma::Backend open_backend(const std::string& name, soma::Numerics numerics);
 /// "fallback reference: 3 ops (...), 12.50 % of the time in kernels"; "" if nothing fell back.
 std::string fallback_line(const soma::Backend& backend);
 

@@ -96,7 +96,14 @@ TrainingRun::TrainingRun(RunConfig config, soma::Model model, soma::DataSplit da
   require_fit(model_, data_.train);
   require_fit(model_, data_.test);
   if (config_.augmentation.any()) config_.augmentation.check(data_.train.sample_shape());
-  backend_ = open_backend(config_.backend, config_.numerics, config_.fallback);
+  backend_ = open_backend(config_.backend, model_,
+                          {.purpose = soma::Purpose::train,
+                           .batch = std::min(config_.batch, data_.train.size()),
+                           .threads = static_cast<int>(config_.threads),
+                           .numerics = config_.numerics,
+                           .optimizer = config_.optimizer,
+                           .fallback = config_.fallback},
+                          target_steps(), Tell::always);
   trainer_ = std::make_unique<soma::Trainer>(model_, backend_, trainer_options(config_));
   trainer_->kernels(std::min(config_.batch, data_.train.size()));
 }

@@ -32,4 +32,5 @@ def finish(measured):
     times = min(measured, key=lambda t: t[len(t) // 2])
     print(json.dumps({
         "median_ms": times[len(times) // 2], "min_ms": times[0], "max_ms": times[-1],
+        "p99_ms": times[(len(times) - 1) * 99 // 100],
         "implementation": "PyTorch " + torch.__version__, "class": "", "fingerprint": ""}))

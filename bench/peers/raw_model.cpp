@@ -4,10 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "raw.hpp"
-#include "soma/predictor.hpp"
+#include "soma/random_step.hpp"
 #include "soma/sdk/ops/activation.hpp"
 #include "soma/sdk/ops/batch_norm.hpp"
-#include "soma/trainer.hpp"
 #include "workload.hpp"
 
 namespace soma::bench {
@@ -19,18 +18,12 @@ struct Part {
 };
 
 /// What the step consists of. The reference backend runs it once, to tell.
-StepTimes observe(Model& net, Mode mode, std::int64_t batch) {
-  const Backend backend = soma::backend("reference");
-  net.initialize(1);
-  const Batch data(net, batch);
-  if (mode == Mode::train) {
-    Trainer trainer(net, backend, {.optimizer = workload_of(net.name()).optimizer});
-    return trainer.timed_step(data.inputs(), data.targets());
-  }
-  const Predictor predict(net, backend, {.max_batch = batch, .concurrency = 1});
-  std::vector<float> output(static_cast<std::size_t>(predict.output_size() * batch));
-  const std::span<float> outputs[] = {output};
-  return predict.timed_run(data.inputs(), outputs);
+StepTimes observe(const Model& net, Mode mode, std::int64_t batch) {
+  RandomStep step(net, soma::backend("reference"),
+                  {.purpose = mode == Mode::train ? Purpose::train : Purpose::infer,
+                   .batch = batch,
+                   .optimizer = workload_of(net.name()).optimizer});
+  return step.timed_run();
 }
 
 /// A batch norm and the relu behind it, which the peer counts apart.
@@ -91,7 +84,7 @@ std::vector<Part> parts_of(const StepTimes& step) {
 
 std::string time_raw_model(const std::string& model, Mode mode, std::int64_t batch,
                            double seconds) {
-  Model net = Model::named(model);
+  const Model net = Model::named(model);
   const auto parts = parts_of(observe(net, mode, batch));
   const double share = std::max(0.02, seconds / static_cast<double>(parts.size()));
   Timing sum;

@@ -74,6 +74,33 @@ TEST(Profile, SaysWhereTheTimeOfAStepGoes) {
   }
 }
 
+TEST(Profile, CountsAllocationsAndTellsTheIdealPlan) {
+  const SmallTask task;
+  const Outcome outcome = task.execute({"profile", "small.json", "--backend", "reference",
+                                        "--steps", "1", "--threads", "1", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json report = outcome.json();
+  EXPECT_LE(report["ideal_bytes"], report["planned_bytes"]);
+  EXPECT_GT(report["ideal_bytes"], 0);
+  EXPECT_EQ(report["planned_bytes"],
+            report["arena_bytes"].get<int>() + report["pack_bytes"].get<int>());
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_EQ(report["allocations"], 0);
+  for (const json& kernel : report["kernels"]) EXPECT_EQ(kernel["allocations"], 0) << kernel;
+#endif
+}
+
+TEST(Profile, AddsRowsUpByLayerAndOp) {
+  const SmallTask task;
+  for (const std::string by : {"layer", "op"}) {
+    const Outcome outcome = task.execute(
+        {"profile", "small.json", "--backend", "reference", "--steps", "1", "--by", by});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    const bool names_ops = outcome.out.find("linear/1.fwd") != std::string::npos;
+    EXPECT_EQ(names_ops, by == "op") << outcome.out;
+  }
+}
+
 TEST(Profile, PrintsARowForEachKernel) {
   const SmallTask task;
   const Outcome outcome =
@@ -103,6 +130,59 @@ TEST(Bench, TimesTrainingAndPredictionOfAModel) {
   const std::string page = read_text(task.run_path("page.html"));
   EXPECT_EQ(page.find("<!DOCTYPE html>"), 0u);
   EXPECT_EQ(page.find("http"), std::string::npos);
+}
+
+TEST(Bench, SaysHowNearToTheMachineAndWhatMoreThreadsBring) {
+  const SmallTask task;
+  const Outcome outcome = task.execute({"bench", "small.json", "--batch", "3", "--backends",
+                                        "reference", "--rounds", "1", "--seconds", "0.001",
+                                        "--threads", "1,2", "--save", "kept.json", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json report = outcome.json();
+  ASSERT_EQ(report["peaks"].size(), 2u);
+  for (const json& peaks : report["peaks"]) {
+    EXPECT_GT(peaks["gflops"], 0);
+    for (const json& b : peaks["bandwidth"]) EXPECT_GT(b["gbytes_per_second"], 0);
+  }
+  ASSERT_EQ(report["results"].size(), 4u);
+  for (const json& result : report["results"]) {
+    EXPECT_GT(result["gflops"], 0);
+    EXPECT_GT(result["gbytes_per_second"], 0);
+    EXPECT_GT(result["roofline_share"], 0);
+    EXPECT_GE(result["outside_share"], 0);
+    EXPECT_LE(result["outside_share"], 1);
+    EXPECT_GE(result["packs_share"], 0);
+    EXPECT_GT(result["p99_ms"], 0);
+  }
+  EXPECT_EQ(json::parse(read_text(task.run_path("kept.json")))["results"], report["results"]);
+}
+
+TEST(Bench, TellsWhatMovedBeyondTheSpread) {
+  const SmallTask task;
+  const Words words = {"bench",    "small.json", "--batch",   "3",     "--backends", "reference",
+                       "--rounds", "2",          "--seconds", "0.001", "--threads",  "1"};
+  const auto with = [&](const Words& more) {
+    Words all = words;
+    all.insert(all.end(), more.begin(), more.end());
+    return task.execute(all);
+  };
+  ASSERT_EQ(with({"--save", "kept.json", "--json"}).exit_code, 0);
+  json kept = json::parse(read_text(task.run_path("kept.json")));
+  // As if the machine had been a thousand times faster at one and slower at the other.
+  for (const char* key : {"median_ms", "min_ms", "max_ms"}) {
+    kept["results"][0][key] = kept["results"][0][key].get<double>() / 1000;
+    kept["results"][1][key] = kept["results"][1][key].get<double>() * 1000;
+  }
+  write_text(task.run_path("kept.json"), kept.dump());
+  const json moves = with({"--compare", "kept.json", "--json"}).json()["moves"];
+  ASSERT_EQ(moves["slower"].size(), 1u) << moves;
+  ASSERT_EQ(moves["faster"].size(), 1u) << moves;
+  EXPECT_EQ(moves["slower"][0]["name"], "small.json, train, batch 3, reference fast, 1 thread");
+  EXPECT_EQ(moves["same"], 0);
+  write_text(task.run_path("kept.json"), "{}");
+  const Outcome damaged = with({"--compare", "kept.json"});
+  EXPECT_EQ(damaged.exit_code, 1);
+  EXPECT_NE(damaged.err.find("kept.json: expected figures that"), std::string::npos) << damaged.err;
 }
 
 TEST(Bench, GateNamesTheBackendThatDidNotRun) {

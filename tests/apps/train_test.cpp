@@ -176,6 +176,23 @@ TEST(Train, AutoSaysWhichBackendItTook) {
       << outcome.err;
 }
 
+TEST(Train, AutoMeasuresOnceWhatIsWorthIt) {
+  const SmallTask task;
+  const TemporaryFolder cache;
+  setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  for (const std::string when : {"measured now", "measured before"}) {
+    const Outcome outcome = task.execute({"train", "mlp", "--data", "idx:bars", "--batch", "256",
+                                          "--epochs", "130", "--out", when.substr(9), "--json"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto took =
+        outcome.err.find("backend auto: took " + outcome.json().at("backend").get<std::string>());
+    ASSERT_NE(took, std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("ms a step", took), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find(when, took), std::string::npos) << outcome.err;
+  }
+  unsetenv("XDG_CACHE_HOME");
+}
+
 TEST(Train, ReportsAMissingBackendBeforeItMakesAFolder) {
   const SmallTask task;
   EXPECT_EQ(task.execute(task.train("run", {"--backend", "nothing"})).exit_code, 1);

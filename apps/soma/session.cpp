@@ -57,8 +57,9 @@ soma::Backend open_backend(const std::string& name, const soma::Model& model,
   return soma::backend(chosen, {.numerics = step.numerics, .fallback = step.fallback});
 }
 
-soma::Backend open_backend(const std::string& name, soma::Numerics numerics) {
-  soma::Backend backend = soma::backend(name, {.numerics = numerics});
+soma::Backend open_backend(const std::string& name, soma::Numerics numerics,
+                           const std::string& fallback) {
+  soma::Backend backend = soma::backend(name, {.numerics = numerics, .fallback = fallback});
   if (name == "auto") {
     std::cerr << "backend auto: took " << backend.name()
               << ", the first that is ready of onednn, tbb, reference\n";

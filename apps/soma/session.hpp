@@ -50,7 +50,8 @@ enum class Tell { always, when_measured };
 soma::Backend open_backend(const std::string& name, const soma::Model& model,
                            const soma::StepKind& step, std::int64_t steps, Tell tell);
 /// The same for no model in particular: "auto" takes the first that is ready, and says so.
-soma::Backend open_backend(const std::string& name, soma::Numerics numerics);
+soma::Backend open_backend(const std::string& name, soma::Numerics numerics,
+                           const std::string& fallback = "");
 /// "fallback reference: 3 ops (...), 12.50 % of the time in kernels"; "" if nothing fell back.
 std::string fallback_line(const soma::Backend& backend);
 

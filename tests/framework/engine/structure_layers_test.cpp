@@ -151,14 +151,16 @@ TEST_P(StructureGradient, AgreesWithCentralDifferences) {
   EXPECT_GT(checked, seen * 3 / 4);
 }
 
+std::string net_name(const testing::TestParamInfo<Model (*)()>& info) {
+  constexpr const char* kNames[] = {"Images", "Tokens", "Latent"};
+  return kNames[info.index];
+}
+
 INSTANTIATE_TEST_SUITE_P(Nets, StructureGradient,
                          testing::Values(
                              +[] { return images(); }, +[] { return tokens(); },
                              +[] { return latent(); }),
-                         [](const auto& info) {
-                           constexpr const char* kNames[] = {"Images", "Tokens", "Latent"};
-                           return kNames[info.index];
-                         });
+                         net_name);
 
 std::string hash_after(Model net, const std::string& on, int threads, int steps) {
   Trainer trainer(net, exact(on),

@@ -149,19 +149,19 @@ int run_summary(Arguments args) {
       std::cerr << "soma: no memory plan: " << e.what() << "\n";
     }
   };
-  attempt([&] { backend = open_backend(backend_name, soma::Numerics::fast); });
   std::optional<MeasuredData> data;
   if (!spec.empty()) data.emplace(spec);
   const bool is_built_in = std::ranges::count(soma::Model::builtin_names(), source) > 0;
   soma::Model model =
       is_built_in && data ? soma::Model::named(source, data->split.train) : any_model(source);
   if (data) require_fit(model, data->split.train);
+  attempt([&] { backend = open_backend(backend_name, soma::Numerics::fast); });
   const Recipe& recipe = recipe_for(model.name());
   if (optimizer.empty()) optimizer = recipe.optimizer;
   attempt([&] {
     if (!backend) return;
-    memory = memory_needs(model, backend, optimizer_of(optimizer), batch.value_or(recipe.batch),
-                          n, data ? &*data : nullptr);
+    memory = memory_needs(model, backend, optimizer_of(optimizer), batch.value_or(recipe.batch), n,
+                          data ? &*data : nullptr);
   });
   if (!model.initialized()) model.initialize(1);
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();

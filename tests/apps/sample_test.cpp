@@ -30,8 +30,9 @@ class Letters {
     std::string text;
     for (int i = 0; i < 200; ++i) text += "abc\n";
     write_text(folder_.path() / "abc.txt", text);
-    trained_ = execute({"train", "model.json", "--data", "text:abc.txt?stride=1", "--lr", "0.02",
-                        "--steps", "60", "--backend", "reference", "--out", "run", "--json"});
+    trained_ =
+        execute({"train", "model.json", "--data", "text:abc.txt?context=6&stride=1", "--lr", "0.02",
+                 "--steps", "60", "--backend", "reference", "--out", "run", "--json"});
   }
   Outcome execute(const Words& arguments) const { return soma_command(arguments, folder_.path()); }
   const Outcome& trained() const { return trained_; }

@@ -62,11 +62,27 @@ TEST(Train, JsonHasAllKeysAndNothingElseIsOnStdout) {
   std::vector<std::string> keys;
   const auto ordered = nlohmann::ordered_json::parse(outcome.out);
   for (const auto& [key, value] : ordered.items()) keys.push_back(key);
-  EXPECT_EQ(keys,
-            (std::vector<std::string>{
-                "run", "model", "data", "backend", "numerics", "threads", "seed", "steps", "epochs",
-                "train_loss", "test_loss", "test_accuracy", "seconds", "data_seconds",
-                "samples_per_second", "weights_sha256", "metrics", "peak_memory_bytes"}));
+  EXPECT_EQ(keys, (std::vector<std::string>{"run",
+                                            "model",
+                                            "data",
+                                            "backend",
+                                            "numerics",
+                                            "threads",
+                                            "seed",
+                                            "steps",
+                                            "epochs",
+                                            "train_loss",
+                                            "test_loss",
+                                            "test_accuracy",
+                                            "seconds",
+                                            "data_seconds",
+                                            "samples_per_second",
+                                            "best_epoch",
+                                            "stopped_early",
+                                            "rewinds",
+                                            "weights_sha256",
+                                            "metrics",
+                                            "peak_memory_bytes"}));
   EXPECT_EQ(result.at("run"), "run");
   EXPECT_EQ(result.at("model"), "small");
   EXPECT_EQ(result.at("data"), "idx:bars");
@@ -96,9 +112,9 @@ TEST(Train, FillsTheRunFolder) {
   }
   std::ranges::sort(files);
   EXPECT_EQ(files,
-            (Words{"certificate.json", "checkpoint.safetensors", "checkpoint.safetensors.previous",
-                   "config.json", "events.out.tfevents", "health.csv", "metrics.csv",
-                   "model.safetensors", "report.html", "steps.csv"}));
+            (Words{"best.safetensors", "certificate.json", "checkpoint.safetensors",
+                   "checkpoint.safetensors.previous", "config.json", "events.out.tfevents",
+                   "health.csv", "metrics.csv", "model.safetensors", "report.html", "steps.csv"}));
   const std::string report = read_text(task.run_path("run") / "report.html");
   for (const char* part : {"<svg", "Confusion", "Kernels", "Configuration", "</html>"}) {
     EXPECT_NE(report.find(part), std::string::npos) << part;

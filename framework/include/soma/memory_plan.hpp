@@ -16,7 +16,8 @@ struct MemoryPlan {
   std::size_t packs = 0;  ///< weights in the layouts of kernels, beside the plan
 };
 
-/// Of a training step with that optimizer. Compiles the step to find out.
+/// Of a training step with that optimizer and otherwise the default options of a Trainer. Compiles
+/// the step to find out.
 SOMA_API MemoryPlan training_memory(const Model& model, const Backend& backend, std::int64_t batch,
                                     const Optimizer& optimizer = Sgd{});
 

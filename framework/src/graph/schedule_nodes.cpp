@@ -26,6 +26,7 @@ void remove_dead_nodes(Graph& graph) {
     use(loss.value);
     use(loss.probabilities);
   }
+  for (const Graph::PenaltyInfo& penalty : graph.penalties) use(penalty.value);
   // What lives on from one run to the next.
   for (const auto& value : graph.values) {
     if (value.view_of >= 0 && value.source == Graph::Source::node) continue;

@@ -94,7 +94,8 @@ TEST(GaussianNoise, DoesNothingInInference) {
   net.add(GaussianNoise{.deviation = 5}, "noise");
   net.initialize(1);
   std::vector<float> out(2);
-  Predictor(net, exact("reference")).run(std::vector<float>{0.25f, -3.0f}, out);
+  Predictor(net, exact("reference"), {.probabilities = false})
+      .run(std::vector<float>{0.25f, -3.0f}, out);
   EXPECT_EQ(out, (std::vector<float>{0.25f, -3.0f}));
 }
 

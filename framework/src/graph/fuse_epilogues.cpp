@@ -22,6 +22,9 @@ class EpilogueFusion {
       for (const int v : node.inputs) ++uses_[at(v)];
     }
     for (const int v : graph.outputs) ++uses_[at(v)];
+    for (const auto& penalty : graph.penalties) {
+      for (const int v : penalty.of) ++uses_[at(v)];
+    }
   }
 
   void run() {

@@ -26,7 +26,11 @@ void remove_dead_nodes(Graph& graph) {
     use(loss.value);
     use(loss.probabilities);
   }
-  for (const Graph::PenaltyInfo& penalty : graph.penalties) use(penalty.value);
+  for (const Graph::PenaltyInfo& penalty : graph.penalties) {
+    use(penalty.value);
+    // Before append_penalties its value still is to come.
+    for (const int v : penalty.of) use(v);
+  }
   // What lives on from one run to the next.
   for (const auto& value : graph.values) {
     if (value.view_of >= 0 && value.source == Graph::Source::node) continue;

@@ -134,13 +134,16 @@ TEST(RewritesOfATrainingStep, UpdateEachParameterBeforeTheNextGradient) {
 }
 
 TEST(RewritesOfATrainingStep, TakeHardlyMoreMemoryThanIsAliveAtOnce) {
-  Model net = residual_net();
   const Backend b = backend("tbb");
-  const MemoryPlan plan = training_memory(net, b, kBatch, Adam{});
-  EXPECT_LE(plan.ideal, plan.planned);
-  EXPECT_LE(static_cast<double>(plan.planned), 1.1 * static_cast<double>(plan.ideal));
-  Trainer trainer(net, b, {.optimizer = Adam{}});
-  EXPECT_EQ(trainer.planned_bytes(kBatch), plan.planned + plan.packs);
+  for (const char* name : {"mlp", "lenet5", "char-lstm"}) {
+    Model net = Model::named(name);
+    constexpr std::int64_t kSamples = 32;
+    const MemoryPlan plan = training_memory(net, b, kSamples, Adam{});
+    EXPECT_LE(plan.ideal, plan.planned) << name;
+    EXPECT_LE(static_cast<double>(plan.planned), 1.1 * static_cast<double>(plan.ideal)) << name;
+    Trainer trainer(net, b, {.optimizer = Adam{}});
+    EXPECT_EQ(trainer.planned_bytes(kSamples), plan.planned + plan.packs) << name;
+  }
 }
 
 std::vector<std::string> ops_of(const StepTimes& step) {

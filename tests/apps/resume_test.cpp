@@ -171,6 +171,86 @@ INSTANTIATE_TEST_SUITE_P(Both, Signals, testing::Values(SIGINT, SIGTERM), [](con
   return std::string(test.param == SIGINT ? "SIGINT" : "SIGTERM");
 });
 
+/// One model of each kind, on the images of the task.
+struct Kind {
+  const char* name;
+  const char* layers;
+};
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
+const Kind kKinds[] = {{"conv", R"({"type": "conv2d", "filters": 4, "kernel": 5, "stride": 3},
+  {"type": "batch_norm"}, {"type": "activation", "function": "relu"},
+  {"type": "max_pool2d", "size": 2}, {"type": "dropout", "rate": 0.2},)"},
+                       {"recurrent", R"({"type": "reshape", "shape": "28,28"},
+  {"type": "lstm", "units": 6, "return_sequences": false}, {"type": "dropout", "rate": 0.2},)"},
+                       {"transformer", R"({"type": "reshape", "shape": "28,28"},
+  {"type": "dense", "units": 8, "last_axis": true},
+  {"type": "positional_encoding", "kind": "learned"},
+  {"type": "transformer_encoder_block", "heads": 2, "dropout": 0.1},
+  {"type": "mean", "axis": 1},)"}};
+
+class EveryKind : public testing::TestWithParam<Kind> {};
+
+// Stopped by SIGKILL and by SIGINT, each time resumed on another backend and thread count, with
+// everything on that has a state of its own.
+TEST_P(EveryKind, GoesOnWithTheSameBits) {
+  const SmallTask task;
+  write_text(task.folder() / "small.json",
+             R"({"soma_model": 1, "name": "kind", "input": [28, 28, 1],
+ "loss": "softmax_cross_entropy", "layers": [
+  )" + std::string(GetParam().layers) +
+                 R"(
+  {"type": "dense", "name": "out", "units": 2}]})");
+  const Words habits = {"--numerics",
+                        "exact",
+                        "--epochs",
+                        "3",
+                        "--accumulate",
+                        "3",
+                        "--optimizer",
+                        "adamw",
+                        "--schedule",
+                        "cosine(warmup=5)",
+                        "--augment",
+                        "shift=2,noise=0.05",
+                        "--clip-norm",
+                        "1",
+                        "--average",
+                        "0.9",
+                        "--freeze",
+                        "out.bias",
+                        "--patience",
+                        "9",
+                        "--restore-best",
+                        "--checkpoint-every",
+                        "3"};
+  const auto whole =
+      hash_of(task.execute(task.train("whole", with(habits, {"--backend", "reference"}))));
+  ASSERT_EQ(whole.size(), 64u) << whole;
+
+  const auto& backends = built_backends();
+  const auto on = [&](std::size_t i, const char* threads) -> Words {
+    return {"--backend", backends[i % backends.size()], "--threads", threads};
+  };
+  const fs::path checkpoint = task.run_path("run") / "checkpoint.safetensors";
+  const auto interrupt = [&](const Words& arguments, int signal) {
+    std::error_code none;
+    const auto before = fs::last_write_time(checkpoint, none);
+    Command victim(arguments, task.folder().path());
+    while (victim.running() &&
+           (!fs::exists(checkpoint) || fs::last_write_time(checkpoint, none) == before)) {
+      sleep_seconds(0.002);
+    }
+    victim.signal(signal);
+    return victim.wait().exit_code;
+  };
+  EXPECT_EQ(interrupt(with(task.train("run", habits), on(1, "1")), SIGKILL), -SIGKILL);
+  EXPECT_EQ(interrupt(task.resume("run", on(2, "3")), SIGINT), 130);
+  EXPECT_EQ(hash_of(task.execute(task.resume("run", on(0, "2")))), whole);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind, testing::ValuesIn(kKinds),
+                         [](const auto& test) { return std::string(test.param.name); });
+
 // SOMA_KILL_TESTS sets how often (default 6), SOMA_KILL_SEED when and what comes after.
 TEST(Kill, AtAnyMomentLosesNothing) {
   const char* wish = std::getenv("SOMA_KILL_TESTS");

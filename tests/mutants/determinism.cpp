@@ -41,7 +41,8 @@ void sum_by_thread(const Call& call) {
 
 /// Two threads add to one number.
 void race(const Call& call) {
-  if (call.exec.threads() == 1 || call.in_size() < 1000) return call.right();
+  // Left to two threads, which the levels below C5 use as well, the loss would show there at times.
+  if (call.exec.threads() < 3 || call.in_size() < 1000) return call.right();
   volatile float total = 0;
   const float* x = call.in();
   const auto add = [&](std::int64_t begin, std::int64_t end) {

@@ -52,7 +52,7 @@ class SOMA_API Predictor {
   /// Bytes of the memory plan (activations, workspaces, packs) of the largest batch, for one
   /// caller.
   std::size_t planned_bytes() const noexcept;
-  StepMemory step_memory() const;                     ///< the same in parts
+  StepMemory step_memory() const;                              ///< the same in parts
   std::size_t inputs() const noexcept;                         ///< how many
   std::size_t outputs() const noexcept;                        ///< how many
   std::int64_t input_size(std::size_t i = 0) const noexcept;   ///< numbers per sample

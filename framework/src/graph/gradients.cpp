@@ -50,8 +50,7 @@ void Backward::set_apart(const Graph::Node& node, std::span<const int> layers) {
 
 Value Backward::seed(int value, double from, bool share_of_batch) {
   const TensorInfo one{DType::f32, {1}};
-  const Value weight =
-      builder_.leaf(Graph::Source::constant, one, -1, 0, static_cast<float>(from));
+  const Value weight = builder_.leaf(Graph::Source::constant, one, -1, 0, static_cast<float>(from));
   grow();
   if (!share_of_batch) return weight;
   if (share_ < 0) {

@@ -175,9 +175,7 @@ std::size_t Predictor::planned_bytes() const noexcept {
   const Program& program = *state_->sizes.back().program;
   return program.arena_bytes() + program.pack_bytes();
 }
-StepMemory Predictor::step_memory() const {
-  return state_->sizes.back().program->step_memory();
-}
+StepMemory Predictor::step_memory() const { return state_->sizes.back().program->step_memory(); }
 std::size_t Predictor::inputs() const noexcept { return state_->inputs.size(); }
 std::size_t Predictor::outputs() const noexcept { return state_->output_sizes.size(); }
 std::int64_t Predictor::input_size(std::size_t i) const noexcept {

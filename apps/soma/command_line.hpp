@@ -32,7 +32,10 @@ class CommandLine {
 
   /// False if --help was asked for and printed: the command then returns 0.
   bool parse(Arguments args);
-  bool given(const std::string& option) const { return values_.count(option) > 0; }
+  /// True if it stood on the command line; a flag has a value in any case.
+  bool given(const std::string& option) const {
+    return values_.count(option) > 0 && !values_[option].defaulted();
+  }
 
  private:
   struct Positional {

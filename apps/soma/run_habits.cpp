@@ -133,9 +133,7 @@ void HabitOptions::check(const CommandLine& line, bool resumed) const {
   require_named("nan-check", nan_check_, kChecks);
   for (const char* name :
        {"accumulate", "average", "freeze", "from", "watch", "min-delta", "restore-best"}) {
-    // A flag always has a value.
-    const bool given = name == std::string_view("restore-best") ? restore_best_ : line.given(name);
-    if (!resumed || !given) continue;
+    if (!resumed || !line.given(name)) continue;
     throw UsageError("--" + std::string(name) + " cannot be changed in a run that is resumed");
   }
 }

@@ -13,6 +13,7 @@
 #include "soma/model.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
+#include "statistics.hpp"
 
 namespace lab {
 namespace {
@@ -242,22 +243,18 @@ Finding swish_against_relu(const Setting& setting) {
     differences.push_back(b - a);
     pairs.emplace_back(100 * a, 100 * b);
   }
-  double mean = 0, variance = 0;
-  for (const double d : differences) mean += d / seeds;
-  for (const double d : differences) variance += (d - mean) * (d - mean) / (seeds - 1);
-  // Student's t, two-sided 95 %, for 4 and 19 degrees of freedom.
-  const double half = (seeds == 5 ? 2.776 : 2.093) * std::sqrt(variance / seeds);
-  found.holds = mean - half > 0;
+  const Interval gain = interval_95(differences);
+  found.holds = gain.low() > 0;
   found.measured = "Five layers of 24 neurons on two spirals, " + std::to_string(seeds) +
                    " paired seeds: ReLU " + text_of(100 * relu, 4) + " %, swish " +
-                   text_of(100 * swish, 4) + " % right; difference " + text_of(100 * mean) +
-                   " points, 95 % interval " + text_of(100 * (mean - half)) + " to " +
-                   text_of(100 * (mean + half)) + ".";
+                   text_of(100 * swish, 4) + " % right; difference " + text_of(100 * gain.mean) +
+                   " points, 95 % interval " + text_of(100 * gain.low()) + " to " +
+                   text_of(100 * gain.high()) + ".";
   found.figures = {{"relu", relu},
                    {"swish", swish},
-                   {"difference", mean},
-                   {"interval_low", mean - half},
-                   {"interval_high", mean + half}};
+                   {"difference", gain.mean},
+                   {"interval_low", gain.low()},
+                   {"interval_high", gain.high()}};
   found.picture =
       Plot("Swish against ReLU, one dot for each seed", "ReLU, % right", "swish, % right")
           .dots("", pairs)

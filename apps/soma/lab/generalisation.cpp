@@ -12,6 +12,7 @@
 #include "soma/model.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
+#include "statistics.hpp"
 #include "tasks.hpp"
 #include "watch.hpp"
 
@@ -413,21 +414,18 @@ Finding sparse_generalises(const Setting& setting) {
     tanh += b / seeds;
     differences.push_back(a - b);
   }
-  double mean = 0, variance = 0;
-  for (const double d : differences) mean += d / seeds;
-  for (const double d : differences) variance += (d - mean) * (d - mean) / (seeds - 1);
-  const double half = (seeds == 6 ? 2.571 : 2.093) * std::sqrt(variance / seeds);
-  found.holds = mean - half > 0;
+  const Interval gain = interval_95(differences);
+  found.holds = gain.low() > 0;
   found.measured = "Right answers on fresh samples after training on noisy ones: ReLU (sparse) " +
                    text_of(100 * relu, 4) + " %, tanh (dense) " + text_of(100 * tanh, 4) +
-                   " %; difference " + text_of(100 * mean) + " points, 95 % interval " +
-                   text_of(100 * (mean - half)) + " to " + text_of(100 * (mean + half)) + " over " +
+                   " %; difference " + text_of(100 * gain.mean) + " points, 95 % interval " +
+                   text_of(100 * gain.low()) + " to " + text_of(100 * gain.high()) + " over " +
                    std::to_string(seeds) + " paired seeds.";
   found.figures = {{"relu", relu},
                    {"tanh", tanh},
-                   {"difference", mean},
-                   {"interval_low", mean - half},
-                   {"interval_high", mean + half}};
+                   {"difference", gain.mean},
+                   {"interval_low", gain.low()},
+                   {"interval_high", gain.high()}};
   return found;
 }
 

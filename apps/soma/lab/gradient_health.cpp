@@ -13,6 +13,7 @@
 #include "soma/model.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
+#include "statistics.hpp"
 #include "tasks.hpp"
 #include "watch.hpp"
 
@@ -469,20 +470,16 @@ Finding dead_share(const Setting& setting) {
       mean += right / seeds;
       lost.push_back(none[s] - right);
     }
-    double loss = 0, variance = 0;
-    for (const double l : lost) loss += l / seeds;
-    for (const double l : lost) variance += (l - loss) * (l - loss) / (seeds - 1);
-    // Student's t, two-sided 95 %, for 5 and 19 degrees of freedom.
-    const double half = (seeds == 6 ? 2.571 : 2.093) * std::sqrt(variance / seeds);
+    const Interval loss = interval_95(lost);
     mean_line.emplace_back(100 * share, 100 * mean);
     found.figures.push_back({"accuracy_at_" + std::to_string(std::lround(100 * share)), mean});
     if (share > 0) {
       intervals += (intervals.empty() ? "" : "; ") + text_of(100 * share) +
-                   " % dead: " + text_of(100 * loss) + " (" + text_of(100 * (loss - half)) +
-                   " to " + text_of(100 * (loss + half)) + ")";
+                   " % dead: " + text_of(100 * loss.mean) + " (" + text_of(100 * loss.low()) +
+                   " to " + text_of(100 * loss.high()) + ")";
     }
-    if (share == 0.2) mean_20 = loss;
-    if (share == 0.6) low_at_60 = loss - half, mean_60 = loss;
+    if (share == 0.2) mean_20 = loss.mean;
+    if (share == 0.6) low_at_60 = loss.low(), mean_60 = loss.mean;
   }
   found.figures.push_back({"lost_at_20", mean_20});
   found.figures.push_back({"lost_at_60", mean_60});

@@ -14,6 +14,7 @@
 #include "soma/neuron.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
+#include "statistics.hpp"
 #include "watch.hpp"
 
 namespace lab {
@@ -244,16 +245,12 @@ Finding transfer(const Setting& setting) {
     better += a > b;
     gains.push_back(a - b);
   }
-  double variance = 0;
-  for (const double g : gains) variance += std::pow(g - (reused - scratch), 2) / (seeds - 1);
-  // Student's t, two-sided 95 %, for 4 and 9 degrees of freedom.
-  const double half = (seeds == 5 ? 2.776 : 2.262) * std::sqrt(variance / seeds);
-  found.holds = reused - scratch - half > 0;
+  const Interval gain = interval_95(gains);
+  found.holds = gain.low() > 0;
   found.measured = "From 20 samples of the digits 5 to 9: " + text_of(100 * reused) +
                    " % right with a convolution learned on 0 to 4, " + text_of(100 * scratch) +
-                   " % from scratch (95 % interval of the gain " +
-                   text_of(100 * (reused - scratch - half)) + " to " +
-                   text_of(100 * (reused - scratch + half)) + " points); better in " +
+                   " % from scratch (95 % interval of the gain " + text_of(100 * gain.low()) +
+                   " to " + text_of(100 * gain.high()) + " points); better in " +
                    std::to_string(better) + " of " + std::to_string(seeds) + " runs.";
   found.figures = {
       {"reused", reused}, {"scratch", scratch}, {"better", static_cast<double>(better)}};

@@ -4,21 +4,12 @@
 
 #include <cstdlib>
 
-#include "command.hpp"
+#include "browser.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-int run(const std::string& command) {
-  const int status = std::system(command.c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-bool have(const std::string& program) {
-  return run("command -v " + program + " >/dev/null 2>&1") == 0;
-}
 
 /// A certificate with cells that passed, failed and were declined, in all its forms.
 class CertificateFiles : public testing::Test {
@@ -76,27 +67,16 @@ document.title='opened '+opened+' filtered '+left+' wrong: '+wrong+'.';
 </script>)";
 
 TEST_F(CertificateFiles, EveryCellOfThePageOpensItsCasesInABrowser) {
-  if (!have("chromium")) {
+  if (!has_program("chromium")) {
     GTEST_SKIP() << "chromium is not installed: the page was not opened in a browser";
   }
-  std::string page = read_text(folder_ / "page.html");
+  const std::string page = read_text(folder_ / "page.html");
   EXPECT_EQ(page.find("http"), std::string::npos) << "needs nothing from elsewhere";
-  page.insert(page.find("</body>"), kVisitor);
-  write_text(folder_.path() / "visited.html", page);
-  const std::string command =
-      "chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-      "--disable-background-networking --disable-component-update --disable-sync "
-      "--enable-logging=stderr --user-data-dir='" +
-      (folder_ / "browser") + "' --dump-dom 'file://" + (folder_ / "visited.html") + "' >'" +
-      (folder_ / "dom") + "' 2>'" + (folder_ / "log") + "'";
-  ASSERT_EQ(run("timeout 100 " + command), 0) << read_text(folder_ / "log");
-  const std::string dom = read_text(folder_ / "dom");
-  const std::string title = "<title>opened " + std::to_string(certificate_["results"].size()) +
-                            " filtered 1 wrong: .</title>";
-  const std::size_t found = dom.find("<title>");
-  EXPECT_NE(dom.find(title), std::string::npos) << dom.substr(found, dom.find("</title>") - found);
-  EXPECT_EQ(read_text(folder_ / "log").find("CONSOLE"), std::string::npos)
-      << read_text(folder_ / "log");
+  const PageVisit visit = visit_page(page, kVisitor, folder_);
+  ASSERT_EQ(visit.exit_code, 0) << visit.log;
+  EXPECT_EQ(visit.title,
+            "opened " + std::to_string(certificate_["results"].size()) + " filtered 1 wrong: .");
+  EXPECT_EQ(visit.log.find("CONSOLE"), std::string::npos) << visit.log;
 }
 
 TEST_F(CertificateFiles, XmlCountsWhatTheCertificateCounts) {
@@ -120,9 +100,9 @@ TEST_F(CertificateFiles, XmlCountsWhatTheCertificateCounts) {
 }
 
 TEST_F(CertificateFiles, ASignatureHoldsForTheCertificateAndNothingElse) {
-  if (!have("ssh-keygen")) GTEST_SKIP() << "ssh-keygen is not installed: nothing was signed";
+  if (!has_program("ssh-keygen")) GTEST_SKIP() << "ssh-keygen is not installed: nothing was signed";
   const std::string key = folder_ / "key";
-  ASSERT_EQ(run("ssh-keygen -q -t ed25519 -N '' -f '" + key + "'"), 0);
+  ASSERT_EQ(run_shell("ssh-keygen -q -t ed25519 -N '' -f '" + key + "'"), 0);
   const Outcome outcome = soma_command(
       {"certify", "reference", "--level", "C0", "--certificate", "signed.json", "--sign", key},
       folder_.path());
@@ -131,8 +111,8 @@ TEST_F(CertificateFiles, ASignatureHoldsForTheCertificateAndNothingElse) {
   const std::string verify = "ssh-keygen -Y verify -f '" + (folder_ / "allowed") +
                              "' -I someone -n soma-certificate -s '" +
                              (folder_ / "signed.json.sig") + "' >/dev/null 2>&1 <'";
-  EXPECT_EQ(run(verify + (folder_ / "signed.json") + "'"), 0);
-  EXPECT_NE(run(verify + (folder_ / "certificate.json") + "'"), 0);
+  EXPECT_EQ(run_shell(verify + (folder_ / "signed.json") + "'"), 0);
+  EXPECT_NE(run_shell(verify + (folder_ / "certificate.json") + "'"), 0);
 }
 
 TEST(CertificateUsage, ASignatureNeedsACertificateAndAKey) {

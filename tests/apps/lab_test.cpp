@@ -1,12 +1,11 @@
 // soma lab: every experiment decides its claim, and its verdict turns round when it is sabotaged.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <set>
 
-#include "command.hpp"
+#include "browser.hpp"
 
 namespace {
 
@@ -90,11 +89,6 @@ TEST(Lab, TellsTheTourToItsEndWithoutATerminal) {
   EXPECT_NE(outcome.out.find("THE COOK"), std::string::npos);
 }
 
-int run(const std::string& command) {
-  const int status = std::system(command.c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 // Every drawing of the book has a size, every experiment a heading; the title tells.
 constexpr const char* kVisitor = R"(<script>
 let wrong='';
@@ -107,7 +101,7 @@ document.title='drawings '+(drawings.length>0)+' articles '+articles.length+' wr
 </script>)";
 
 TEST(Lab, BookOpensInABrowserWithEveryDrawing) {
-  if (run("command -v chromium >/dev/null 2>&1") != 0) {
+  if (!has_program("chromium")) {
     GTEST_SKIP() << "chromium is not installed: the book was not opened in a browser";
   }
   const TemporaryFolder folder;
@@ -116,21 +110,10 @@ TEST(Lab, BookOpensInABrowserWithEveryDrawing) {
                          folder.path())
                 .exit_code,
             0);
-  std::string page = read_text(folder / "book.html");
-  page.insert(page.find("</body>"), kVisitor);
-  write_text(folder.path() / "visited.html", page);
-  const std::string command =
-      "timeout 100 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-      "--disable-background-networking --disable-component-update --disable-sync "
-      "--enable-logging=stderr --user-data-dir='" +
-      (folder / "browser") + "' --dump-dom 'file://" + (folder / "visited.html") + "' >'" +
-      (folder / "dom") + "' 2>'" + (folder / "log") + "'";
-  ASSERT_EQ(run(command), 0) << read_text(folder / "log");
-  const std::string dom = read_text(folder / "dom");
-  EXPECT_NE(dom.find("<title>drawings true articles 4 wrong: .</title>"), std::string::npos)
-      << dom.substr(dom.find("<title>"), 200);
-  EXPECT_EQ(read_text(folder / "log").find("CONSOLE"), std::string::npos)
-      << read_text(folder / "log");
+  const PageVisit visit = visit_page(read_text(folder / "book.html"), kVisitor, folder);
+  ASSERT_EQ(visit.exit_code, 0) << visit.log;
+  EXPECT_EQ(visit.title, "drawings true articles 4 wrong: .");
+  EXPECT_EQ(visit.log.find("CONSOLE"), std::string::npos) << visit.log;
 }
 
 /// The map from concepts to experiments, as framework/docs/lab.md has it.

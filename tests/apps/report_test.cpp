@@ -3,14 +3,10 @@
 
 #include <cstdlib>
 
+#include "browser.hpp"
 #include "small_task.hpp"
 
 namespace {
-
-int run(const std::string& command) {
-  const int status = std::system(command.c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 // Loads, looks at every picture, and walks over what the keyboard reaches; the title tells.
 constexpr const char* kVisitor = R"(<script>
@@ -39,27 +35,16 @@ window.onload=()=>{
 
 /// What the visitor's title says of a report, in a window of that width.
 std::string visit(const std::filesystem::path& report, const TemporaryFolder& folder, int width) {
-  std::string page = read_text(report);
+  const std::string page = read_text(report);
   EXPECT_EQ(page.find("http"), std::string::npos) << "needs nothing from elsewhere";
-  page.insert(page.find("</body>"), kVisitor);
-  write_text(folder.path() / "visited.html", page);
-  const std::string command =
-      "timeout 100 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-      "--disable-background-networking --disable-component-update --disable-sync "
-      "--enable-logging=stderr --window-size=" +
-      std::to_string(width) + ",1000 --user-data-dir='" + (folder / "browser") +
-      "' --dump-dom 'file://" + (folder / "visited.html") + "' >'" + (folder / "dom") + "' 2>'" +
-      (folder / "log") + "'";
-  EXPECT_EQ(run(command), 0) << read_text(folder / "log");
-  EXPECT_EQ(read_text(folder / "log").find("CONSOLE"), std::string::npos)
-      << read_text(folder / "log");
-  const std::string dom = read_text(folder / "dom");
-  const std::size_t begin = dom.find("<title>") + 7;
-  return dom.substr(begin, dom.find("</title>") - begin);
+  const PageVisit visit = visit_page(page, kVisitor, folder, width);
+  EXPECT_EQ(visit.exit_code, 0) << visit.log;
+  EXPECT_EQ(visit.log.find("CONSOLE"), std::string::npos) << visit.log;
+  return visit.title;
 }
 
 TEST(ReportPage, LoadsWithoutErrorsAndWithWholePictures) {
-  if (run("command -v chromium >/dev/null 2>&1") != 0) {
+  if (!has_program("chromium")) {
     GTEST_SKIP() << "chromium is not installed: the report was not opened in a browser";
   }
   const SmallTask task;

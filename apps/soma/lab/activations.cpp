@@ -282,8 +282,8 @@ Finding property_table(const Setting& setting) {
     agree += (p.bounded == said.bounded) + (p.zero_centred == said.zero_centred) +
              (p.monotonic == said.monotonic) + (p.smooth == said.smooth);
     claims += 4;
-    const std::string low = p.low < -100 ? "-&infin;" : text_of(p.low),
-                      high = p.high > 100 ? "&infin;" : text_of(p.high);
+    const std::string low = p.low < -50 ? "-&infin;" : text_of(p.low),
+                      high = p.high > 50 ? "&infin;" : text_of(p.high);
     table += "<tr><td>" + std::string(said.name) + "</td><td>" + low + " to " + high + "</td><td>" +
              yes(p.zero_centred) + "</td><td>" + yes(p.monotonic) + "</td><td>" + yes(p.smooth) +
              "</td><td class=\"n\">" + text_of(p.steepest) + "</td><td class=\"n\">" +

@@ -110,12 +110,6 @@ void print_memory(const MemoryNeeds& m, const std::string& optimizer) {
   table.print(std::cout);
 }
 
-/// The optimizer that `soma train` would take.
-soma::Optimizer optimizer_of(const std::string& name) {
-  if (name != "momentum") return soma::optimizer_from_name(name);
-  return soma::Sgd{.momentum = 0.9};
-}
-
 }  // namespace
 
 int run_summary(Arguments args) {
@@ -160,8 +154,8 @@ int run_summary(Arguments args) {
   if (optimizer.empty()) optimizer = recipe.optimizer;
   attempt([&] {
     if (!backend) return;
-    memory = memory_needs(model, backend, optimizer_of(optimizer), batch.value_or(recipe.batch), n,
-                          data ? &*data : nullptr);
+    memory = memory_needs(model, backend, optimizer_named(optimizer, {}),
+                          batch.value_or(recipe.batch), n, data ? &*data : nullptr);
   });
   if (!model.initialized()) model.initialize(1);
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();

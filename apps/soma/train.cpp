@@ -91,16 +91,15 @@ soma::Optimizer make_optimizer(const Request& r, const Recipe& recipe) {
   const bool own = type == recipe.optimizer;
   const double rate =
       r.learning_rate.value_or(own ? recipe.learning_rate : default_learning_rate(type));
-  soma::Optimizer optimizer = soma::optimizer_from_name(type == "momentum" ? "sgd" : type);
-  optimizer.learning_rate = rate;
+  soma::Optimizer optimizer = optimizer_named(type, rate);
   const bool has_momentum = optimizer.type == "sgd" || optimizer.type == "rmsprop";
   if (r.momentum && !has_momentum) {
     throw UsageError("--momentum: " + type + " has none, use --optimizer momentum");
   }
   soma::Attributes options;
   for (const auto& [name, value] : optimizer.options.entries()) {
-    if (name == "momentum") {
-      options.set(name, r.momentum.value_or(type == "momentum" ? 0.9 : 0.0));
+    if (name == "momentum" && r.momentum) {
+      options.set(name, *r.momentum);
     } else if (name == "weight_decay" && r.weight_decay) {
       options.set(name, *r.weight_decay);
     } else if (name == "weight_decay" && own && recipe.weight_decay >= 0) {

@@ -119,7 +119,8 @@ std::string book_html(const std::vector<Outcome>& outcomes, const Edition& editi
          std::to_string(holding) + " of " + std::to_string(outcomes.size()) +
          " hold.</p><p class=\"soft\">Soma " + escape_html(edition.version) + ", backend " +
          escape_html(edition.backend) + " (" + edition.numerics + "), " +
-         std::to_string(edition.threads) + " threads, " + escape_html(edition.cpu) +
+         std::to_string(edition.threads) + (edition.threads == 1 ? " thread, " : " threads, ") +
+         escape_html(edition.cpu) +
          (edition.quick ? "; quick edition: fewer seeds, smaller sizes" : "") + ".</p>\n" + body +
          "</main></div></body></html>\n";
 }

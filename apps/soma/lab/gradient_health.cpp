@@ -77,10 +77,10 @@ Finding symmetry(const Setting& setting) {
   found.holds = starts[0].different == 1 && starts[0].moved == 0 && starts[1].different == 1 &&
                 starts[2].different == kUnits && starts[2].accuracy > starts[1].accuracy + 0.05;
   found.measured =
-      "After 400 updates eight hidden neurons are " +
+      "Different ones among eight hidden neurons after 400 updates: " +
       text_of(static_cast<double>(starts[0].different)) +
-      " different one(s) when they start at zero (and none moved), " +
-      text_of(static_cast<double>(starts[1].different)) + " when they start at one constant, " +
+      " where all start at zero (and none moved), " +
+      text_of(static_cast<double>(starts[1].different)) + " where they start at one constant, " +
       text_of(static_cast<double>(starts[2].different)) + " from random weights; right answers " +
       text_of(100 * starts[0].accuracy) + ", " + text_of(100 * starts[1].accuracy) + " and " +
       text_of(100 * starts[2].accuracy) + " %.";

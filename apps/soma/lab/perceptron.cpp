@@ -171,7 +171,8 @@ Finding xor_problem(const Setting& setting) {
   found.measured = "A perceptron never had fewer than " + text_of(100 * fit.least_error) +
                    " % wrong, and its weights came back after " +
                    text_of(static_cast<double>(fit.cycle_length)) +
-                   " epochs: it will go round for ever. Two hidden neurons "
+                   (fit.cycle_length == 1 ? " epoch" : " epochs") +
+                   ": it will go round for ever. Two hidden neurons "
                    "and one output solved it from " +
                    text_of(solved) + " of " + text_of(seeds) +
                    " starts; the others ended in a poor minimum.";

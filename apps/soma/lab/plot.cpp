@@ -215,8 +215,13 @@ std::string Plot::svg() const {
   svg += "<line class=\"axis\"" + attribute("x1", kLeft) + attribute("x2", kWidth - kRight) +
          attribute("y1", kHeight - kBottom) + attribute("y2", kHeight - kBottom) + "/>";
   svg += text_at((kLeft + kWidth - kRight) / 2, kHeight - 8, "middle", x_label_);
-  svg += "<text transform=\"translate(14," + pixel((kTop + kHeight - kBottom) / 2) +
-         ") rotate(-90)\" text-anchor=\"middle\">" + escape_html(y_label_) + "</text>";
+  // Left of the longest tick's label.
+  std::size_t letters = 0;
+  for (const auto& [value, label] : y.ticks()) letters = std::max(letters, label.size());
+  const double across = std::min(14.0, kLeft - 12 - 7.2 * static_cast<double>(letters));
+  svg += "<text transform=\"translate(" + pixel(across) + "," +
+         pixel((kTop + kHeight - kBottom) / 2) + ") rotate(-90)\" text-anchor=\"middle\">" +
+         escape_html(y_label_) + "</text>";
   return svg + body + "</svg></figure>\n";
 }
 

@@ -415,7 +415,7 @@ Finding preferred_stimulus(const Setting& setting) {
   Finding found;
   found.holds = beaten == 0;
   found.measured = "Of " + text_of(static_cast<double>(neurons) * tries) +
-                   " random patterns of length 1 " + text_of(beaten) +
+                   " random patterns of length 1, " + text_of(beaten) +
                    " excited a neuron more than the pattern of its weights; the best came to " +
                    text_of(100 * closest) + " % of it.";
   found.figures = {{"beaten", static_cast<double>(beaten)}, {"closest", closest}};

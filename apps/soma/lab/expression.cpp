@@ -217,18 +217,19 @@ Finding universal_approximation(const Setting& setting) {
 double accuracy_with(const Setting& setting, const soma::DataSplit& data,
                      const std::string& activation, std::uint64_t seed) {
   soma::Model net(data.train.sample_shape(), "deep");
-  for (int i = 0; i < 5; ++i) net.add(soma::Dense{.units = 24, .activation = activation});
+  net.add(soma::Flatten{});
+  for (int i = 0; i < 8; ++i) net.add(soma::Dense{.units = 48, .activation = activation});
   net.add(soma::Dense{.units = data.train.classes()});
   soma::Trainer trainer(
       net, setting.backend,
-      {.optimizer = soma::Adam{.learning_rate = 3e-3}, .seed = seed, .threads = 1});
-  trainer.fit(data.train, {.epochs = setting.quick ? 12 : 40, .batch = 32});
-  return trainer.evaluate(data.test).accuracy;
+      {.optimizer = soma::Adam{.learning_rate = 1e-3}, .seed = seed, .threads = 1});
+  trainer.fit(data.train.head(setting.quick ? 1500 : 6000), {.epochs = 6, .batch = 32});
+  return trainer.evaluate(data.test.head(2000)).accuracy;
 }
 
 Finding swish_against_relu(const Setting& setting) {
-  const soma::DataSplit data = soma::data::load("spirals", setting.seed);
-  const int seeds = setting.quick ? 5 : 20;
+  const soma::DataSplit data = soma::data::load("glyphs", setting.seed);
+  const int seeds = setting.quick ? 10 : 20;
   std::vector<double> differences;
   Finding found;
   double relu = 0, swish = 0;
@@ -236,8 +237,8 @@ Finding swish_against_relu(const Setting& setting) {
   for (int s = 0; s < seeds; ++s) {
     const auto seed = setting.seed + static_cast<std::uint64_t>(s);
     found.seeds.push_back(seed);
-    const double a = accuracy_with(setting, data, setting.sabotage ? "step" : "relu", seed),
-                 b = accuracy_with(setting, data, "swish", seed);
+    const double a = accuracy_with(setting, data, "relu", seed),
+                 b = accuracy_with(setting, data, setting.sabotage ? "relu" : "swish", seed);
     relu += a / seeds;
     swish += b / seeds;
     differences.push_back(b - a);
@@ -245,7 +246,7 @@ Finding swish_against_relu(const Setting& setting) {
   }
   const Interval gain = interval_95(differences);
   found.holds = gain.low() > 0;
-  found.measured = "Five layers of 24 neurons on two spirals, " + std::to_string(seeds) +
+  found.measured = "Eight layers of 48 neurons on drawn digits, " + std::to_string(seeds) +
                    " paired seeds: ReLU " + text_of(100 * relu, 4) + " %, swish " +
                    text_of(100 * swish, 4) + " % right; difference " + text_of(100 * gain.mean) +
                    " points, 95 % interval " + text_of(100 * gain.low()) + " to " +
@@ -277,10 +278,10 @@ constexpr Experiment kExperiments[] = {
      "leaves the activation out", universal_approximation},
     {"swish_against_relu", "S31", "Does swish beat ReLU?",
      "Swish often outperforms ReLU in deep networks.",
-     "A net of six layers on two spirals with both, the same seeds, samples and order; Student's "
+     "A net of nine layers on drawn digits with both, the same seeds, samples and order; Student's "
      "95 % interval of the paired differences. It "
      "holds if the interval lies above 0.",
-     "gives the other side a step instead of ReLU", swish_against_relu},
+     "gives both sides ReLU", swish_against_relu},
 };
 
 }  // namespace

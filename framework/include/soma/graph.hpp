@@ -83,7 +83,8 @@ struct SOMA_API Graph {
   /// Of each of the model's layers, which are the first of `layers`: the value it gives, and that
   /// value's gradient or -1. The gradients are set by append_backward.
   std::vector<int> layer_outputs, output_gradients;
-  std::vector<int> gradients;  ///< per parameter, of the loss alone; -1 where it has none
+  std::vector<int> gradients;        ///< per parameter, of the loss alone; -1 where it has none
+  std::vector<int> input_gradients;  ///< per input; -1 where it has none
 
   std::vector<int> inputs, outputs;  ///< values, in the model's order
   std::vector<LossInfo> losses;      ///< set by append_loss
@@ -95,12 +96,24 @@ struct SOMA_API Graph {
   int root(int value) const;
 };
 
+/// How layers act, apart from what their ops keep for a backward: in training dropout and noise are
+/// drawn and batch norms take the statistics of the batch; in prediction nothing is drawn and they
+/// take the running ones.
+enum class Behaviour { training, prediction };
+
 /// What layers build with: appends nodes to a graph, with shapes checked by the op families.
 class SOMA_API GraphBuilder {
  public:
-  GraphBuilder(Graph& graph, Purpose purpose) : graph_(graph), purpose_(purpose) {}
+  GraphBuilder(Graph& graph, Purpose purpose)
+      : GraphBuilder(graph, purpose,
+                     purpose == Purpose::train ? Behaviour::training : Behaviour::prediction) {}
+  GraphBuilder(Graph& graph, Purpose purpose, Behaviour behaviour)
+      : graph_(graph), purpose_(purpose), behaviour_(behaviour) {}
 
+  /// For ops: whether they keep what a backward needs.
   Purpose purpose() const noexcept { return purpose_; }
+  /// For layers that act otherwise in training than in prediction.
+  bool predicts() const noexcept { return behaviour_ == Behaviour::prediction; }
   Graph& graph() noexcept { return graph_; }
 
   /// Nodes and parameters from here on belong to the layer of that name.
@@ -164,6 +177,7 @@ class SOMA_API GraphBuilder {
                       std::int64_t fan_out);
   Graph& graph_;
   Purpose purpose_;
+  Behaviour behaviour_;
   int layer_ = -1;
   std::string scope_;  // "squeeze." or ""
   Graph::Phase phase_ = Graph::Phase::forward;

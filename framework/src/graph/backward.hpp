@@ -30,6 +30,7 @@ class Backward {
   }
   /// The gradient of output i; zeros if none has come.
   Value grad(const Graph::Node& node, std::size_t i = 0);
+  Value zeros(const Shape& shape);
   /// Appends an op to the backward of `of`; its first output, or all.
   Value emit(Op op, std::initializer_list<Value> inputs, const Graph::Node& of);
   std::vector<Value> emit_all(Op op, std::span<const Value> inputs, const Graph::Node& of);

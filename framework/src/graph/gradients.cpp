@@ -88,6 +88,8 @@ void Backward::run(const BackwardOptions& options) {
     const bool frozen = p < options.frozen.size() && options.frozen[p];
     graph_.gradients.push_back(frozen ? -1 : gradient_of(graph_.parameters[p].value));
   }
+  graph_.input_gradients.clear();
+  for (const int input : graph_.inputs) graph_.input_gradients.push_back(gradient_of(input));
   graph_.output_gradients.clear();
   for (const int output : graph_.layer_outputs) {
     graph_.output_gradients.push_back(gradient_of(output));
@@ -96,11 +98,13 @@ void Backward::run(const BackwardOptions& options) {
 
 Value Backward::grad(const Graph::Node& node, std::size_t i) {
   const int id = gradient_[static_cast<std::size_t>(node.outputs[i])];
-  if (id >= 0) return at(id);
-  const Value zeros = builder_.leaf(Graph::Source::constant,
-                                    {DType::f32, graph_.shape(node.outputs[i])}, -1, 0, 0.0f);
+  return id >= 0 ? at(id) : zeros(graph_.shape(node.outputs[i]));
+}
+
+Value Backward::zeros(const Shape& shape) {
+  const Value value = builder_.leaf(Graph::Source::constant, {DType::f32, shape}, -1, 0, 0.0f);
   grow();
-  return zeros;
+  return value;
 }
 
 Value Backward::emit(Op op, std::initializer_list<Value> inputs, const Graph::Node& of) {

@@ -46,7 +46,8 @@ void freeze_layers(Graph& graph, const std::vector<bool>& frozen);
 void append_penalties(Graph& graph, Purpose purpose);
 
 /// Appends the backward of everything that graph.losses and graph.penalties depend on, and fills in
-/// graph.gradients and graph.output_gradients.
+/// graph.gradients, graph.input_gradients and graph.output_gradients. Batch norms that predict (see
+/// Behaviour) pass the gradient on and give gamma and beta none.
 void append_backward(Graph& graph, const BackwardOptions& options = {});
 
 /// How many tensors of state the optimizer keeps per parameter, and what they are called in

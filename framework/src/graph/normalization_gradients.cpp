@@ -16,7 +16,19 @@ void group_norm(Backward& b, const Graph::Node& node) {
   for (std::size_t i = 0; i < 3; ++i) b.give(node.inputs[i], grads[i], node);
 }
 
+/// With the running statistics the norm is a line: its gradient is the norm of the gradient with
+/// mean and beta of zero. What the channels scale gets none: see append_backward.
+void predicting_batch_norm(Backward& b, const Graph::Node& node) {
+  if (!b.wanted(node.inputs[0])) return;
+  const auto norm = ops::BatchNorm::from(node.op.attributes);
+  const Value grad = b.grad(node), zeros = b.zeros(b.in(node, 1).shape);
+  const Value operands[] = {grad, b.in(node, 1), zeros, zeros, b.in(node, 4)};
+  const Op op = ops::BatchNorm{.epsilon = norm.epsilon}.forward(grad.shape, Purpose::infer);
+  b.give(node.inputs[0], b.emit_all(op, operands, node)[0], node);
+}
+
 void batch_norm(Backward& b, const Graph::Node& node) {
+  if (node.op.purpose == Purpose::infer) return predicting_batch_norm(b, node);
   const auto norm = ops::BatchNorm::from(node.op.attributes);
   const Value grad = b.grad(node);
   std::vector<Value> operands = {b.in(node, 0), b.in(node, 1), b.out(node, 1), b.out(node, 2)};

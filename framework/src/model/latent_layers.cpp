@@ -27,7 +27,7 @@ Value GaussianSample::build(GraphBuilder& graph, std::span<const Value> inputs) 
   }
   const Value &mean = inputs[0], &log_variance = inputs[1];
   graph.penalty(Penalty::gaussian_kl, inputs, kl);
-  if (graph.purpose() == Purpose::infer) return mean;
+  if (graph.predicts()) return mean;
   const ops::Scale half{.factor = 0.5};
   const Value log_deviation =
       graph.emit_one(half.forward(log_variance.shape, graph.purpose()), {log_variance});
@@ -49,7 +49,7 @@ GaussianSample GaussianSample::from(const Attributes& a) {
 
 Value GaussianNoise::build(GraphBuilder& graph, std::span<const Value> inputs) const {
   const Value& x = single(kType, inputs);
-  if (graph.purpose() == Purpose::infer) return x;
+  if (graph.predicts()) return x;
   return sample(graph, x,
                 graph.leaf(Graph::Source::constant, {DType::f32, x.shape}, -1, 0,
                            static_cast<float>(deviation)));

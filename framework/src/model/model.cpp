@@ -95,9 +95,15 @@ std::vector<int> Model::State::output_layers() const {
 }
 
 Graph build_graph(const Model::State& model, std::int64_t batch, Purpose purpose) {
+  return build_graph(model, batch, purpose,
+                     purpose == Purpose::train ? Behaviour::training : Behaviour::prediction);
+}
+
+Graph build_graph(const Model::State& model, std::int64_t batch, Purpose purpose,
+                  Behaviour behaviour) {
   if (model.layers.empty()) throw StateError("model '" + model.name + "' has no layers");
   Graph graph;
-  GraphBuilder builder(graph, purpose);
+  GraphBuilder builder(graph, purpose, behaviour);
   const auto values = build_layers(model, builder, batch);
   for (const int layer : model.output_layers()) {
     graph.outputs.push_back(values[static_cast<std::size_t>(layer)].id);

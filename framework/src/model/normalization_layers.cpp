@@ -47,8 +47,9 @@ Value BatchNorm::build(GraphBuilder& graph, std::span<const Value> inputs) const
   const Value variance = graph.buffer("running_var", channels, Init::ones);
   const ops::BatchNorm norm{.epsilon = epsilon, .momentum = momentum};
   const std::array operands{x, gamma, beta, mean, variance};
-  const auto outputs = graph.emit(norm.forward(x.shape, graph.purpose()), operands);
-  if (graph.purpose() == Purpose::train) {
+  const Purpose purpose = graph.predicts() ? Purpose::infer : Purpose::train;
+  const auto outputs = graph.emit(norm.forward(x.shape, purpose), operands);
+  if (!graph.predicts()) {
     graph.write_back(outputs[3], mean);
     graph.write_back(outputs[4], variance);
   }

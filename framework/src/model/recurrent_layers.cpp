@@ -104,7 +104,7 @@ Value last_state(GraphBuilder& graph, const Value& h, bool reverse) {
 }
 
 Value dropped(GraphBuilder& graph, const Value& x, double rate, const std::string& name) {
-  if (rate == 0 || graph.purpose() == Purpose::infer) return x;
+  if (rate == 0 || graph.predicts()) return x;
   const ops::Dropout dropout{rate, stream_id(graph.path(name))};
   return graph.emit_one(dropout.forward(x.shape, graph.purpose()), {x, graph.random()});
 }

@@ -34,8 +34,11 @@ struct Model::State {
   std::vector<int> output_layers() const;
 };
 
-/// The model's graph for a batch size and purpose, up to its outputs.
+/// The model's graph for a batch size and purpose, up to its outputs; with the behaviour that goes
+/// with the purpose, or another.
 Graph build_graph(const Model::State& model, std::int64_t batch, Purpose purpose);
+Graph build_graph(const Model::State& model, std::int64_t batch, Purpose purpose,
+                  Behaviour behaviour);
 
 /// Throws ShapeError unless a further "layer" or "input" of the model can have that name:
 /// parameters and files are named after them.

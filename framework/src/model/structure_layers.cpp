@@ -43,7 +43,7 @@ Value Dropout::build(GraphBuilder& graph, std::span<const Value> inputs) const {
   const Value& x = single(kType, inputs);
   const ops::Dropout dropout{.rate = rate, .stream = stream_id(graph.path("mask"))};
   const Op op = dropout.forward(x.shape, graph.purpose());
-  return graph.purpose() == Purpose::infer ? x : graph.emit_one(op, {x, graph.random()});
+  return graph.predicts() ? x : graph.emit_one(op, {x, graph.random()});
 }
 
 Attributes Dropout::attributes() const {

@@ -19,7 +19,7 @@ class Parts {
   Value residual(const Value& x, const std::string& norm, const std::string& dropout,
                  Part&& part) const {
     const Value inside = block_.pre_norm ? normalised(x, norm) : x;
-    const bool drops = block_.dropout > 0 && graph_.purpose() == Purpose::train;
+    const bool drops = block_.dropout > 0 && !graph_.predicts();
     Value y = part(inside, drops ? nullptr : &x);
     if (drops) {
       y = dropped(y, dropout);

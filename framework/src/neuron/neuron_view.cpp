@@ -1,9 +1,11 @@
 #include "soma/neuron/neuron_view.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "model/state.hpp"
+#include "neuron/probe_graph.hpp"
+#include "neuron/probe_inputs.hpp"
+#include "neuron/reach.hpp"
 #include "program/program.hpp"
 #include "soma/error.hpp"
 #include "soma/sdk/ops/epilogue.hpp"
@@ -11,21 +13,15 @@
 namespace soma {
 namespace {
 
-bool is_contraction(const Graph::Node& node) {
-  return node.op.id == "linear/1.fwd" || node.op.id == "conv2d/1.fwd";
-}
-
-std::size_t number_of(const Model& model, const std::string& layer) {
-  const auto& layers = model.state().layers;
-  return static_cast<std::size_t>(std::ranges::find(layers, layer, &Model::State::Entry::name) -
-                                  layers.begin());
-}
-
-/// The weighted sums of a layer's neurons; nullptr for a layer that has none, or several kinds.
+/// The weighted sums of a layer's neurons; nullptr for a layer that has none, or does more than
+/// sum and activate.
 const Graph::Node* contraction_of(const Graph& graph, std::size_t layer) {
   const Graph::Node* found = nullptr;
   for (const Graph::Node& node : graph.nodes) {
-    if (node.layer != static_cast<int>(layer) || !is_contraction(node)) continue;
+    if (node.layer != static_cast<int>(layer) || node.op.id == "view" || is_activation(node.op)) {
+      continue;
+    }
+    if (node.op.id != "linear/1.fwd" && node.op.id != "conv2d/1.fwd") return nullptr;
     const auto& weight = graph.values[static_cast<std::size_t>(node.inputs[1])];
     if (found != nullptr || weight.source != Graph::Source::parameter) return nullptr;
     found = &node;
@@ -33,41 +29,23 @@ const Graph::Node* contraction_of(const Graph& graph, std::size_t layer) {
   return found;
 }
 
+/// What the layer gives for one sample.
+Shape output_of(const Model& model, const std::string& layer) {
+  return model.state().values[layer_number(model, layer)].shape.from(1);
+}
+
 const Graph::Node& known_contraction(const Model& model, const std::string& layer) {
-  return *contraction_of(model.state().probe, number_of(model, layer));
+  const auto* node = contraction_of(model.state().probe, layer_number(model, layer));
+  if (node != nullptr && node->op.in(1)[0] == output_of(model, layer).back()) return *node;
+  throw ShapeError("model '" + model.name() + "', layer '" + layer +
+                   "': its neurons have no weights: it is not one weighted sum for each of its "
+                   "outputs");
 }
 
 std::span<const float> parameter_values(const Model& model, int value) {
   const Graph& graph = model.state().probe;
   const auto index = graph.values[static_cast<std::size_t>(value)].index;
   return model.parameters()[static_cast<std::size_t>(index)].value.as<float>();
-}
-
-/// The model's graph up to a layer, with two outputs: the layer's weighted sums, and what it passes
-/// on. An activation that the sums would compute on the way out is taken out of them.
-Graph observed(const Model& model, std::size_t layer, std::int64_t batch) {
-  Graph graph = build_graph(model.state(), batch, Purpose::infer);
-  const auto end = std::ranges::find_if(
-      graph.nodes, [&](const Graph::Node& node) { return node.layer > static_cast<int>(layer); });
-  graph.nodes.erase(end, graph.nodes.end());
-  graph.outputs.clear();
-  auto node = graph.nodes.begin() + (contraction_of(graph, layer) - graph.nodes.data());
-  const Value sums{node->outputs[0], graph.shape(node->outputs[0])};
-  graph.outputs.push_back(sums.id);
-  auto epilogue = ops::Epilogue::from(node->op.attributes);
-  if (epilogue.activation.empty()) {
-    graph.outputs.push_back(graph.nodes.back().outputs[0]);
-    return graph;
-  }
-  Attributes plain;
-  for (const auto& [name, value] : node->op.attributes.entries()) {
-    if (name != "activation") plain.set(name, value);
-  }
-  node->op.attributes = plain;
-  graph.nodes.erase(node + 1, graph.nodes.end());
-  GraphBuilder builder(graph, Purpose::infer);
-  graph.outputs.push_back(builder.activation(sums, epilogue.activation).id);
-  return graph;
 }
 
 /// The numbers of one channel out of [..., channels].
@@ -80,22 +58,18 @@ std::vector<float> channel(const float* from, const Shape& shape, std::int64_t i
 }  // namespace
 
 LayerRef Model::layer(const std::string& name) const {
-  if (number_of(*this, name) == state_->layers.size()) {
-    std::string known;
-    for (const auto& entry : state_->layers) known += (known.empty() ? "" : ", ") + entry.name;
-    throw ShapeError("model '" + state_->name + "' has no layer '" + name + "'; it has " + known);
-  }
+  layer_number(*this, name);
   return {*this, name};
 }
 
 std::int64_t LayerRef::neurons() const {
-  const Graph& graph = model_->state().probe;
-  const Graph::Node* node = contraction_of(graph, number_of(*model_, name_));
-  if (node == nullptr) {
-    throw ShapeError("model '" + model_->name() + "', layer '" + name_ +
-                     "' has no neurons: it is not one weighted sum for each of its outputs");
-  }
-  return graph.shape(node->inputs[1])[0];
+  const Shape shape = output_of(*model_, name_);
+  return shape.rank() == 0 ? 1 : shape.back();
+}
+
+bool LayerRef::weighs() const {
+  const auto* node = contraction_of(model_->state().probe, layer_number(*model_, name_));
+  return node != nullptr && node->op.in(1)[0] == neurons();
 }
 
 NeuronView LayerRef::neuron(std::int64_t index) const {
@@ -121,39 +95,74 @@ float NeuronView::bias() const {
       *model_, node.inputs[static_cast<std::size_t>(input)])[static_cast<std::size_t>(index_)];
 }
 
+Shape NeuronView::positions() const {
+  const Shape shape = output_of(*model_, layer_);
+  const int axes = std::max(0, shape.rank() - 1);
+  return Shape(shape.dims().first(static_cast<std::size_t>(axes)));
+}
+
+std::int64_t NeuronView::position(std::span<const std::int64_t> coordinates) const {
+  const Shape extents = positions();
+  std::int64_t number = 0;
+  for (int axis = 0; axis < extents.rank(); ++axis) {
+    const auto i = static_cast<std::size_t>(axis);
+    const std::int64_t at = coordinates.empty()      ? extents[axis] / 2
+                            : i < coordinates.size() ? coordinates[i]
+                                                     : -1;
+    if (at < 0 || at >= extents[axis] ||
+        coordinates.size() > static_cast<std::size_t>(extents.rank())) {
+      throw ShapeError("neuron " + name() + ": expected a position within " + extents.str());
+    }
+    number = number * extents[axis] + at;
+  }
+  return number;
+}
+
+std::int64_t ReceptiveField::count() const noexcept {
+  return std::ranges::count(reaches, std::uint8_t{1});
+}
+
+std::vector<ReceptiveField> NeuronView::receptive_fields(std::int64_t position) const {
+  const Shape shape = output_of(*model_, layer_);
+  if (position < 0 || position >= positions().elements()) {
+    throw ShapeError("neuron " + name() + ": expected a position below " +
+                     std::to_string(positions().elements()) + ", got " + std::to_string(position));
+  }
+  const auto& state = model_->state();
+  ElementSet one(static_cast<std::size_t>(shape.elements()), 0);
+  const std::int64_t width = shape.rank() == 0 ? 1 : shape.back();
+  one[static_cast<std::size_t>(position * width + index_)] = 1;
+  auto sets = reaching_inputs(state.probe, state.values[layer_number(*model_, layer_)].id, one);
+  std::vector<ReceptiveField> fields;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    const ModelInput& input = state.inputs[i];
+    ReceptiveField field{input.name, input.shape, std::move(sets[i]), {}, {}};
+    fit_box(field);
+    fields.push_back(std::move(field));
+  }
+  return fields;
+}
+
+ReceptiveField NeuronView::receptive_field(std::int64_t position) const {
+  return receptive_fields(position)[0];
+}
+
 NeuronView::Response NeuronView::respond(std::span<const TensorView> inputs) const {
   const auto& takes = model_->inputs();
-  if (inputs.size() != takes.size() || inputs[0].size() == 0) {
-    throw ShapeError("neuron: expected " + std::to_string(takes.size()) +
-                     " inputs of one sample or more, got " + std::to_string(inputs.size()));
-  }
-  const auto batch = static_cast<std::int64_t>(inputs[0].size()) / takes[0].shape.elements();
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].dtype() != takes[i].type ||
-        inputs[i].size() != static_cast<std::size_t>(batch * takes[i].shape.elements())) {
-      throw ShapeError("neuron: input '" + takes[i].name + "': expected " + name_of(takes[i].type) +
-                       " " + takes[i].shape.batched(batch).str() + ", got " +
-                       std::to_string(inputs[i].size()) + " numbers " + name_of(inputs[i].dtype()));
-    }
-  }
+  const std::int64_t sample = takes[0].shape.elements();
+  const std::int64_t batch =
+      inputs.empty() ? 1 : std::max<std::int64_t>(1, std::ssize(inputs[0].bytes()) / 4 / sample);
+  const std::size_t number = layer_number(*model_, layer_);
   auto* parameters = &const_cast<Model*>(model_)->parameters();  // inference only reads them
-  Program program(observed(*model_, number_of(*model_, layer_), batch),
+  Program program(probe_graph(*model_, number, batch, Purpose::infer).graph,
                   backend("reference", {.numerics = Numerics::exact}), {parameters, nullptr});
   auto instance = program.make_instance();
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    std::ranges::copy(inputs[i].bytes(), instance.input(i));
-  }
+  fill_inputs(instance, takes, inputs, batch);
   program.refresh_packs(1);
   program.run(instance, 1);
-  const Graph& graph = program.graph();
-  const Shape sums = graph.shape(graph.outputs[0]);
-  Response response;
-  const Shape one = model_->state().values[number_of(*model_, layer_)].shape;
-  response.shape = Shape(one.dims().first(static_cast<std::size_t>(one.rank() - 1)));
-  response.shape.set(0, batch);
-  response.pre_activations = channel(instance.output(0), sums, index_);
-  response.activations = channel(instance.output(1), graph.shape(graph.outputs[1]), index_);
-  return response;
+  const Shape whole = output_of(*model_, layer_).batched(batch);
+  return {positions().batched(batch), channel(instance.output(0), whole, index_),
+          channel(instance.output(1), whole, index_)};
 }
 
 }  // namespace soma

@@ -98,7 +98,11 @@ TEST(NeuronView, ShowsAUnitAtEachPosition) {
 TEST(NeuronViewErrors, NameWhatThereIs) {
   const Model net = small_net();
   EXPECT_THROW(net.layer("fc9"), ShapeError);
-  EXPECT_THROW(net.layer("pool").neuron(0), ShapeError);
+  EXPECT_EQ(net.layer("pool").neurons(), 4);
+  EXPECT_FALSE(net.layer("pool").weighs());
+  EXPECT_THROW(net.layer("pool").neuron(0).weights(), ShapeError);
+  EXPECT_THROW(net.layer("pool").neuron(4), ShapeError);
+  EXPECT_THROW(net.layer("pool").neuron(0).position(std::vector<std::int64_t>{0, 9}), ShapeError);
   EXPECT_THROW(net.layer("fc1").neuron(7), ShapeError);
   EXPECT_THROW(net.layer("fc1").neuron(-1), ShapeError);
   const auto x = images(1);

@@ -85,6 +85,8 @@ struct F32x8 : Arithmetic<F32x8> {
   SOMA_MATH_INLINE friend F32x8 select(Mask8 m, F32x8 a, F32x8 b) {
     return _mm256_blendv_ps(b.v, a.v, m.v);
   }
+  SOMA_MATH_INLINE friend F32x8 smaller(F32x8 a, F32x8 b) { return _mm256_min_ps(a.v, b.v); }
+  SOMA_MATH_INLINE friend F32x8 larger(F32x8 a, F32x8 b) { return _mm256_max_ps(a.v, b.v); }
   SOMA_MATH_INLINE friend F32x8 fma(F32x8 a, F32x8 b, F32x8 c) {
     return _mm256_fmadd_ps(a.v, b.v, c.v);
   }

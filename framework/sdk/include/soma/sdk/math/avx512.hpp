@@ -99,6 +99,16 @@ struct F32x16 : Arithmetic<F32x16> {
   SOMA_MATH_INLINE friend F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
     return _mm512_mask_blend_ps(m.v, b.v, a.v);
   }
+  SOMA_MATH_INLINE friend F32x16 smaller(F32x16 a, F32x16 b) {
+    return _mm512_maskz_min_ps(0xffff, a.v, b.v);
+  }
+  SOMA_MATH_INLINE friend F32x16 larger(F32x16 a, F32x16 b) {
+    return _mm512_maskz_max_ps(0xffff, a.v, b.v);
+  }
+  /// a * 2^n for whole n, rounded once.
+  SOMA_MATH_INLINE friend F32x16 scalef(F32x16 a, F32x16 n) {
+    return _mm512_maskz_scalef_ps(0xffff, a.v, n.v);
+  }
   SOMA_MATH_INLINE friend F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
     return _mm512_fmadd_ps(a.v, b.v, c.v);
   }

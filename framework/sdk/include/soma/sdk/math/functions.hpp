@@ -33,7 +33,8 @@ inline namespace SOMA_MATH_ISA {
 /// e^x. +0 for -inf, +inf on overflow.
 template <FloatLanes T>
 SOMA_MATH_INLINE T exp(T x) {
-  return detail::exp_times_power(x, 0);
+  // Above 90 the result is infinite, a NaN stays one.
+  return detail::exp_times_power(smaller(T(90), x), 0);
 }
 
 /// e^x - 1. -1 for -inf, +inf on overflow.
@@ -42,7 +43,7 @@ SOMA_MATH_INLINE T expm1(T x) {
   using Int = typename T::Int;
   // Below -20 the result is -1 to the last bit, above 88.8 infinite; a NaN stays one.
   const T low(-20), high(88.8f);
-  const auto e = detail::reduce_exp_precisely(select(x < low, low, select(high < x, high, x)));
+  const auto e = detail::reduce_exp_precisely(larger(low, smaller(high, x)));
   const Int n = to_int(e.n);
   // 2^n ((1 - 2^-n) + r + tail), each sum together with what it lost
   const T inverse = T::from_bits((Int(128) - n) << 23) * T(0.5f);
@@ -50,7 +51,7 @@ SOMA_MATH_INLINE T expm1(T x) {
   const T whole_lost = (T(1) - whole) - inverse;
   const T sum = whole + e.r;
   const T sum_lost = e.r - (sum - whole);
-  const T y = detail::scale(sum + (sum_lost + (e.tail + whole_lost)), n);
+  const T y = detail::scale(sum + (sum_lost + (e.tail + whole_lost)), e.n);
   return select(x == T(0), x, y);
 }
 
@@ -93,7 +94,7 @@ SOMA_MATH_INLINE T tanh(T x) {
   const T a = abs(x);
   const T z = x * x;
   const T near = fma(z * a, detail::polynomial(z, kP), a);
-  const T e = detail::exp_inside(select(T(10) < a, T(10), a) * T(2));
+  const T e = detail::exp_inside(smaller(T(10), a) * T(2));
   const T far = T(1) - T(2) / (e + T(1));
   return copysign(select(a < T(0.65f), near, far), x);
 }
@@ -101,7 +102,8 @@ SOMA_MATH_INLINE T tanh(T x) {
 /// Logistic function 1 / (1 + e^-x).
 template <FloatLanes T>
 SOMA_MATH_INLINE T sigmoid(T x) {
-  const T e = exp(-abs(x));  // never overflows; e / (1 + e) keeps small results accurate
+  // never overflows; e / (1 + e) keeps small results accurate
+  const T e = detail::exp_times_power(-abs(x), 0);
   return select(T(0) <= x, T(1), e) / (T(1) + e);
 }
 
@@ -116,7 +118,7 @@ SOMA_MATH_INLINE T erf(T x) {
   const T z = x * x;
   const T near = fma(x, detail::polynomial(z, kP), x);
   const T a = abs(x);
-  const T t = select(T(4) < a, T(4), a);
+  const T t = smaller(T(4), a);
   const T far = T(1) - detail::exp_inside(fma(-t, detail::polynomial(t, kTail), -t));
   return select(a < T(0.925f), near, copysign(far, x));
 }
@@ -124,7 +126,7 @@ SOMA_MATH_INLINE T erf(T x) {
 /// log(1 + e^x).
 template <FloatLanes T>
 SOMA_MATH_INLINE T softplus(T x) {
-  return select(x < T(0), T(0), x) + log1p(exp(-abs(x)));
+  return select(x < T(0), T(0), x) + log1p(detail::exp_times_power(-abs(x), 0));
 }
 
 /// Sine and cosine of an angle in radians, of any size; NaN for infinities.
@@ -152,7 +154,7 @@ requires(FloatLanes<T> || std::same_as<T, F64>) inline T relu_derivative(T x) {
 /// e / (1 + e)^2 with e = exp(-|x|); accurate for large |x|, where y (1 - y) is not.
 template <FloatLanes T>
 SOMA_MATH_INLINE T sigmoid_derivative(T x) {
-  const T e = exp(-abs(x));
+  const T e = detail::exp_times_power(-abs(x), 0);
   const T d = T(1) + e;
   return e / detail::square(d, e - (d - T(1)));
 }
@@ -169,10 +171,10 @@ SOMA_MATH_INLINE T tanh_derivative(T x) {
 template <FloatLanes T>
 SOMA_MATH_INLINE T erf_derivative(T x) {
   const T a = abs(x);
-  const T t = select(T(11) < a, T(11), a);  // beyond, the result is 0
+  const T t = smaller(T(11), a);  // beyond, the result is 0
   const T square = t * t;
   const T lost = fma(t, t, -square);
-  const T e = exp(-square);
+  const T e = detail::exp_times_power(-square, 0);
   return T(0x1.20dd76p+0f) * fma(e, -lost, e);
 }
 

@@ -42,7 +42,7 @@ struct ExpParts {
 
   /// 2^n, but at least 2^-40: for numbers to be added to 1 or more, so that none is denormal.
   SOMA_MATH_INLINE T power_beside_one() const {
-    return power_of_two<T>(to_int(select(n < T(-40), T(-40), n)));
+    return scale_inside(T(1), larger(T(-40), n));
   }
   SOMA_MATH_INLINE Split<T> beside_one() const {
     const T power = power_beside_one();
@@ -63,14 +63,14 @@ inline constexpr float kGateEnd = 110;
 
 template <FloatLanes T>
 SOMA_MATH_INLINE T at_most(T most, T x) {
-  return select(most < x, most, x);
+  return smaller(most, x);
 }
 
 /// y * 2^n where x < 0, else y; and its ends: beyond them -0 or `above`. No underflow but of y.
 template <FloatLanes T, class Mask>
 SOMA_MATH_INLINE T finish_gate(T x, T y, T n, Mask beyond, T above) {
   const auto negative = x < T(0);
-  const T inside = scale(y, to_int(select(negative && !beyond, n, T(0))));
+  const T inside = scale(y, select(negative && !beyond, n, T(0)));
   return select(beyond, select(negative, T(-0.0f), above), inside);
 }
 

@@ -42,9 +42,22 @@ SOMA_MATH_INLINE T power_of_two(typename T::Int n) {
 
 /// x * 2^n for whole n in [-252, 254], rounded once, and that only where the result is denormal.
 template <FloatLanes T>
-SOMA_MATH_INLINE T scale(T x, typename T::Int n) {
-  const auto half = n >> 1;
-  return x * power_of_two<T>(half) * power_of_two<T>(n - half);
+SOMA_MATH_INLINE T scale(T x, T n) {
+  if constexpr (requires { scalef(x, n); }) {
+    return scalef(x, n);
+  } else {
+    const auto whole = to_int(n), half = whole >> 1;
+    return x * power_of_two<T>(half) * power_of_two<T>(whole - half);
+  }
+}
+/// The same where 2^n and the result are normal numbers.
+template <FloatLanes T>
+SOMA_MATH_INLINE T scale_inside(T x, T n) {
+  if constexpr (requires { scalef(x, n); }) {
+    return scalef(x, n);
+  } else {
+    return x * power_of_two<T>(to_int(n));
+  }
 }
 
 /// exp(x) = 2^n (1 + r + tail) with whole n and |r| <= 0.35; |x| <= 105.
@@ -79,16 +92,14 @@ SOMA_MATH_INLINE ExpReduction<T> reduce_exp_precisely(T x) {
   return {n, r, exp_tail(r) + lost};
 }
 
-/// exp(x) * 2^k, denormal results rounded once more; x <= 0 or k = 0.
+/// exp(x) * 2^k, denormal results rounded once more; x <= 0 or NaN, or x <= 90 and k = 0.
 template <FloatLanes T>
 SOMA_MATH_INLINE T exp_times_power(T x, int k) {
-  // Above 90 the result is infinite, a NaN stays one. Below -106 it is 0, and by selection:
-  // computing it would underflow, which costs the CPU a hundred cycles for each -inf of a masked
-  // row.
+  // Below -106 it is 0, and by selection: computing it would underflow, which costs the CPU a
+  // hundred cycles for each -inf of a masked row.
   const auto vanishing = x < T(-106);
-  const T inside = select(T(90) < x, T(90), select(vanishing, T(0), x));
-  const auto e = reduce_exp(inside);
-  const T y = scale(T(1) + (e.r + e.tail), to_int(e.n) + typename T::Int(k));
+  const auto e = reduce_exp(select(vanishing, T(0), x));
+  const T y = scale(T(1) + (e.r + e.tail), k == 0 ? e.n : e.n + T(k));
   return select(vanishing, T(0), y);
 }
 
@@ -96,7 +107,7 @@ SOMA_MATH_INLINE T exp_times_power(T x, int k) {
 template <FloatLanes T>
 SOMA_MATH_INLINE T exp_inside(T x) {
   const auto e = reduce_exp(x);
-  return (T(1) + (e.r + e.tail)) * power_of_two<T>(to_int(e.n));
+  return scale_inside(T(1) + (e.r + e.tail), e.n);
 }
 
 /// e ln2 + log(1 + f + f_lost) for f in [-1/3, 1/3] and whole |e| <= 256.

@@ -15,7 +15,8 @@
 ///
 /// A number type T is one of F32, F32x8, F32x16 (AVX-512 builds), F64 or Dual of one of these. All
 /// offer: + - * / and their assigning forms, unary -, comparisons that give T::Mask, select(mask,
-/// a, b), fma(a, b, c) (rounded once), min, max, abs, sqrt, round_to_nearest_even. Constants mix in
+/// a, b), fma(a, b, c) (rounded once), min, max, abs, sqrt, round_to_nearest_even; the float32 types
+/// also smaller(a, b), which is select(a < b, a, b), and larger(a, b) alike. Constants mix in
 /// freely (1 + x, x * 0.5) and are rounded to T's scalar type. The float32 types compute the same
 /// bits for every input, denormals, zeros and infinities included; any NaN equals any NaN.
 ///
@@ -110,6 +111,8 @@ struct F32 : Arithmetic<F32> {
   SOMA_MATH_INLINE friend Mask operator==(F32 a, F32 b) { return {a.v == b.v}; }
 
   SOMA_MATH_INLINE friend F32 select(Mask m, F32 a, F32 b) { return m.v ? a : b; }
+  SOMA_MATH_INLINE friend F32 smaller(F32 a, F32 b) { return a.v < b.v ? a : b; }
+  SOMA_MATH_INLINE friend F32 larger(F32 a, F32 b) { return a.v > b.v ? a : b; }
   SOMA_MATH_INLINE friend F32 fma(F32 a, F32 b, F32 c) { return __builtin_fmaf(a.v, b.v, c.v); }
   SOMA_MATH_INLINE friend F32 abs(F32 a) { return __builtin_fabsf(a.v); }
   SOMA_MATH_INLINE friend F32 copysign(F32 a, F32 sign) { return __builtin_copysignf(a.v, sign.v); }

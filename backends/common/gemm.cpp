@@ -7,7 +7,9 @@
 namespace soma::common {
 namespace {
 
-constexpr std::int64_t kPanelFloats = 16 * kBlock;  // the larger of the two layouts, 14 rows
+// The larger of the two layouts, 14 rows, and a cache line more, so that the panels do not fall
+// into the same cache sets.
+constexpr std::int64_t kPanelFloats = 16 * kBlock + 16;
 constexpr std::int64_t kPanelsPerChunk = kRowScratch / kPanelFloats;
 
 }  // namespace
@@ -148,16 +150,16 @@ void Gemm::run_region(const Region& region, const RowSource& a, const ColumnSour
       for (std::int64_t r0 = region.row_begin; r0 < region.row_end; r0 += kPanelsPerChunk) {
         const std::int64_t r1 = std::min(r0 + kPanelsPerChunk, region.row_end);
         const float* panels[kPanelsPerChunk];
+        std::int64_t bounds[kPanelsPerChunk + 1];
         tile.a_step = a.layout() == PanelLayout::rows ? kRowStride : kColumnStride;
-        for (std::int64_t r = r0; r < r1; ++r) {
-          const std::int64_t m = cut(m_, row_panel_count, r);
-          const float*& panel = panels[r - r0];
-          panel = few ? a.in_place(m, k, &tile.a_step) : nullptr;
-          if (panel != nullptr) continue;
-          float* to = mine.a + (r - r0) * kPanelFloats;
-          a.pack(m, static_cast<int>(cut(m_, row_panel_count, r + 1) - m), k, kc, to);
-          panel = to;
+        bool packs = false;
+        for (std::int64_t r = r0; r <= r1; ++r) bounds[r - r0] = cut(m_, row_panel_count, r);
+        for (std::int64_t i = 0; i < r1 - r0; ++i) {
+          panels[i] = few ? a.in_place(bounds[i], k, &tile.a_step) : nullptr;
+          packs |= panels[i] == nullptr;
+          if (panels[i] == nullptr) panels[i] = mine.a + i * kPanelFloats;
         }
+        if (packs) a.pack_panels(bounds, r1 - r0, k, kc, mine.a, kPanelFloats);
         for (std::int64_t g = c0; g < c1; g += group) {
           for (std::int64_t r = r0; r < r1; ++r) {
             const std::int64_t m = cut(m_, row_panel_count, r);

@@ -27,6 +27,14 @@ class RowSource {
   /// kRowStride or kColumnStride.
   virtual void pack(std::int64_t m, int rows, std::int64_t k, std::int64_t kc,
                     float* panel) const = 0;
+  /// Packs `count` panels, panel i of rows [bounds[i], bounds[i + 1]), `panel_stride` floats apart.
+  virtual void pack_panels(const std::int64_t* bounds, std::int64_t count, std::int64_t k,
+                           std::int64_t kc, float* panels, std::int64_t panel_stride) const {
+    for (std::int64_t i = 0; i < count; ++i) {
+      pack(bounds[i], static_cast<int>(bounds[i + 1] - bounds[i]), k, kc,
+           panels + i * panel_stride);
+    }
+  }
   /// Where row m, term k lies if the operand can as well be read without packing, with the step of
   /// its layout in *step; else null. Used where a panel would be read only a few times.
   virtual const float* in_place(std::int64_t /*m*/, std::int64_t /*k*/,

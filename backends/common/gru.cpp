@@ -23,6 +23,18 @@ class ForwardSteps final : public RecurrentSteps {
   StepRows left(std::int64_t s) const override {
     return {q_.before(h0_, h_, s, 0), s == 0 ? q_.h : q_.t * q_.h};
   }
+  void fetch(std::int64_t s, std::int64_t group, const StepPart& part) const override {
+    for (std::int64_t i = 0; i < part.rows; ++i) {
+      const std::int64_t row = (part.first_row + i) * q_.t + q_.at(s);
+      fetch_floats(xw_ + (row * kGates + group) * q_.h + part.first_unit, part.units);
+      if (group == 0) fetch_floats(h_ + row * q_.h + part.first_unit, part.units);
+      if (gates_ == nullptr) continue;
+      const std::int64_t last = group + 1 == kGates ? kSaved : group + 1;
+      for (std::int64_t g = group; g < last; ++g) {
+        fetch_floats(gates_ + (row * kSaved + g) * q_.h + part.first_unit, part.units);
+      }
+    }
+  }
   void finish(std::int64_t s, const StepSums& sums) const override {
     const std::int64_t first = sums.first_unit;
     const float *bias = bias_ + first, *bias_u = bias_u_ + first;
@@ -98,6 +110,22 @@ class BackwardSteps final : public RecurrentSteps {
   StepRows left(std::int64_t s) const override {
     if (s == 0) return {};
     return {du_ + q_.at(q_.t - s) * kGates * q_.h, q_.t * kGates * q_.h};
+  }
+  void fetch(std::int64_t s, std::int64_t /*group*/, const StepPart& part) const override {
+    if (s == q_.t) return;
+    for (std::int64_t i = 0; i < part.rows; ++i) {
+      const std::int64_t n = part.first_row + i, step = q_.t - 1 - s;
+      const std::int64_t row = n * q_.t + q_.at(step), unit = part.first_unit;
+      for (std::int64_t g = 0; g < kGates; ++g) {
+        fetch_floats(grad_xw_ + (row * kGates + g) * q_.h + unit, part.units);
+        fetch_floats(du_ + (row * kGates + g) * q_.h + unit, part.units);
+      }
+      for (std::int64_t g = 0; g < kSaved; ++g) {
+        fetch_floats(gates_ + (row * kSaved + g) * q_.h + unit, part.units);
+      }
+      fetch_floats(grad_h_ + row * q_.h + unit, part.units);
+      fetch_floats(q_.before(h0_, h_, step, n) + unit, part.units);
+    }
   }
   void finish(std::int64_t s, const StepSums& sums) const override {
     const std::int64_t first = sums.first_unit, step = q_.t - 1 - s;

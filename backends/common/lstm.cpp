@@ -25,6 +25,17 @@ class ForwardSteps final : public RecurrentSteps {
   StepRows left(std::int64_t s) const override {
     return {q_.before(h0_, h_, s, 0), s == 0 ? q_.h : q_.t * q_.h};
   }
+  void fetch(std::int64_t s, std::int64_t group, const StepPart& part) const override {
+    for (std::int64_t r = 0; r < part.rows; ++r) {
+      const std::int64_t row = (part.first_row + r) * q_.t + q_.at(s);
+      const std::int64_t gate = (row * kGates + group) * q_.h + part.first_unit;
+      fetch_floats(xw_ + gate, part.units);
+      if (gates_ != nullptr) fetch_floats(gates_ + gate, part.units);
+      if (group != 0) continue;
+      fetch_floats(h_ + row * q_.h + part.first_unit, part.units);
+      if (c_ != nullptr) fetch_floats(c_ + row * q_.h + part.first_unit, part.units);
+    }
+  }
   void finish(std::int64_t s, const StepSums& sums) const override {
     const std::int64_t first = sums.first_unit;
     for (std::int64_t r = 0; r < sums.rows; ++r) {
@@ -101,6 +112,20 @@ class BackwardSteps final : public RecurrentSteps {
   StepRows left(std::int64_t s) const override {
     if (s == 0) return {};
     return {grad_xw_ + q_.at(q_.t - s) * kGates * q_.h, q_.t * kGates * q_.h};
+  }
+  void fetch(std::int64_t s, std::int64_t /*group*/, const StepPart& part) const override {
+    if (s == q_.t) return;
+    for (std::int64_t r = 0; r < part.rows; ++r) {
+      const std::int64_t n = part.first_row + r, step = q_.t - 1 - s;
+      const std::int64_t row = n * q_.t + q_.at(step), unit = row * q_.h + part.first_unit;
+      for (std::int64_t g = 0; g < kGates; ++g) {
+        const std::int64_t gate = (row * kGates + g) * q_.h + part.first_unit;
+        fetch_floats(gates_ + gate, part.units);
+        fetch_floats(grad_xw_ + gate, part.units);
+      }
+      fetch_floats(grad_h_ + unit, part.units);
+      fetch_floats(q_.before(c0_, c_, step, n) + part.first_unit, part.units);
+    }
   }
   void finish(std::int64_t s, const StepSums& sums) const override {
     const std::int64_t first = sums.first_unit, step = q_.t - 1 - s;

@@ -81,6 +81,27 @@ void MatrixRows::pack(std::int64_t m, int rows, std::int64_t k, std::int64_t kc,
   }
 }
 
+void MatrixRows::pack_panels(const std::int64_t* bounds, std::int64_t count, std::int64_t k,
+                             std::int64_t kc, float* panels, std::int64_t panel_stride) const {
+  if (along_ == Along::terms) {
+    return RowSource::pack_panels(bounds, count, k, kc, panels, panel_stride);
+  }
+  // Term by term through all panels: terms lie far apart, often each on a page of its own, where no
+  // hardware looks ahead.
+  constexpr std::int64_t kAhead = 16, kLine = 16;
+  for (std::int64_t j = 0; j < kc; ++j) {
+    const float* from = a_ + (k + j) * stride_;
+    const float* ahead = from + std::min(kAhead, kc - 1 - j) * stride_;
+    for (std::int64_t m = bounds[0]; m < bounds[count]; m += kLine) {
+      __builtin_prefetch(ahead + m, 0, 2);
+    }
+    float* to = panels + j * kColumnStride;
+    for (std::int64_t i = 0; i < count; ++i, to += panel_stride) {
+      copy_floats(from + bounds[i], to, bounds[i + 1] - bounds[i]);
+    }
+  }
+}
+
 const float* MatrixRows::in_place(std::int64_t m, std::int64_t k, std::int64_t* step) const {
   // Rows a power of two apart compete for the same cache sets, and terms far apart touch a cache
   // line each.

@@ -20,6 +20,8 @@ class MatrixRows final : public RowSource {
     return along_ == Along::terms ? PanelLayout::rows : PanelLayout::columns;
   }
   void pack(std::int64_t m, int rows, std::int64_t k, std::int64_t kc, float* panel) const override;
+  void pack_panels(const std::int64_t* bounds, std::int64_t count, std::int64_t k, std::int64_t kc,
+                   float* panels, std::int64_t panel_stride) const override;
   const float* in_place(std::int64_t m, std::int64_t k, std::int64_t* step) const override;
 
  private:

@@ -150,11 +150,12 @@ void RecurrentProduct::run_part(std::int64_t s, const Part& part, const float* p
             tile.a = a + m * tile.a_step + k;
             tile.total = mine.b + (g * rows + m) * nr;
             const auto tile_rows = static_cast<int>(cut(rows, row_panels, r + 1) - m);
+            if (k == 0) steps.fetch(s, g, {m0 + m, tile_rows, panel * nr, tile.cols});
             micro.select(PanelLayout::rows, tile_rows, tile.cols)(tile);
           }
         }
       }
-      steps.finish(s, {mine.b, nr, m0, rows, panel * nr, tile.cols});
+      steps.finish(s, {{m0, rows, panel * nr, tile.cols}, mine.b, nr});
     }
   }
 }

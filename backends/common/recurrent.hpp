@@ -33,13 +33,16 @@ struct StepRows {
   std::int64_t stride = 0;
 };
 
-/// Sums of a few rows by a few units, for each column group: row i, unit j of group g lies at
-/// data[(g * rows + i) * stride + j].
-struct StepSums {
+/// A few rows of the batch by a few units of each column group.
+struct StepPart {
+  std::int64_t first_row, rows;
+  std::int64_t first_unit, units;
+};
+
+/// The sums of a part: row i, unit j of group g lies at data[(g * rows + i) * stride + j].
+struct StepSums : StepPart {
   const float* data;
   std::int64_t stride;
-  std::int64_t first_row, rows;    ///< rows of the batch
-  std::int64_t first_unit, units;  ///< units of each group
 
   const float* row(std::int64_t i, std::int64_t group = 0) const {
     return data + (group * rows + i) * stride;
@@ -52,8 +55,19 @@ class RecurrentSteps {
  public:
   virtual ~RecurrentSteps() = default;
   virtual StepRows left(std::int64_t s) const = 0;
+  /// Asks the cache for what finish() will read or write of this part and only one group: a step
+  /// meets a few cache lines of each row, far apart, which no hardware guesses. Called while the
+  /// sums are on their way.
+  virtual void fetch(std::int64_t /*s*/, std::int64_t /*group*/, const StepPart& /*part*/) const {}
   virtual void finish(std::int64_t s, const StepSums& sums) const = 0;
 };
+
+/// Asks for n floats at p, to be read or written soon, as far as the second-level cache: they wait
+/// there without displacing the operands of the product.
+inline void fetch_floats(const float* p, std::int64_t n) {
+  constexpr std::int64_t kLine = 16;
+  for (std::int64_t i = 0; i < n; i += kLine) __builtin_prefetch(p + i, 0, 2);
+}
 
 /// The product of all steps with packed recurrent weights: in `groups` groups of `units` columns,
 /// each the sum of `terms` terms. Tasks take rows through the whole sequence where there are enough

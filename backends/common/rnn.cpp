@@ -24,6 +24,13 @@ class ForwardSteps final : public RecurrentSteps {
   StepRows left(std::int64_t s) const override {
     return {q_.before(h0_, h_, s, 0), s == 0 ? q_.h : q_.t * q_.h};
   }
+  void fetch(std::int64_t s, std::int64_t /*group*/, const StepPart& part) const override {
+    for (std::int64_t i = 0; i < part.rows; ++i) {
+      const std::int64_t row = (part.first_row + i) * q_.t + q_.at(s);
+      fetch_floats(xw_ + row * q_.h + part.first_unit, part.units);
+      fetch_floats(h_ + row * q_.h + part.first_unit, part.units);
+    }
+  }
   void finish(std::int64_t s, const StepSums& sums) const override {
     for (std::int64_t i = 0; i < sums.rows; ++i) {
       const std::int64_t row = (sums.first_row + i) * q_.t + q_.at(s);
@@ -84,6 +91,16 @@ class BackwardSteps final : public RecurrentSteps {
   StepRows left(std::int64_t s) const override {
     if (s == 0) return {};
     return {grad_xw_ + q_.at(q_.t - s) * q_.h, q_.t * q_.h};
+  }
+  void fetch(std::int64_t s, std::int64_t /*group*/, const StepPart& part) const override {
+    if (s == q_.t) return;
+    for (std::int64_t i = 0; i < part.rows; ++i) {
+      const std::int64_t row = (part.first_row + i) * q_.t + q_.at(q_.t - 1 - s);
+      const std::int64_t at = row * q_.h + part.first_unit;
+      fetch_floats(grad_h_ + at, part.units);
+      fetch_floats(h_ + at, part.units);
+      fetch_floats(grad_xw_ + at, part.units);
+    }
   }
   void finish(std::int64_t s, const StepSums& sums) const override {
     for (std::int64_t i = 0; i < sums.rows; ++i) {

@@ -10,7 +10,7 @@ namespace soma::common {
 // How contractions are cut. None of these numbers decides a bit.
 
 /// Floats of a thread's scratch for left and right operands, sized for an L2 of 512 KiB and more.
-inline constexpr std::int64_t kRowScratch = 128 * kBlock;
+inline constexpr std::int64_t kRowScratch = 128 * kBlock + 128;
 inline constexpr std::int64_t kColumnScratch = 128 * kBlock;
 
 /// Scratch of the calling thread. Lives as long as the thread and is the same for all kernels, so

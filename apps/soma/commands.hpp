@@ -30,6 +30,7 @@ int run_new_plugin(Arguments args);
 int run_bench(Arguments args);
 int run_profile(Arguments args);
 int run_certify(Arguments args);
+int run_inspect(Arguments args);
 int run_lab(Arguments args);
 int run_verify(Arguments args);
 int run_compare(Arguments args);

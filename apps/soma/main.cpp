@@ -34,6 +34,7 @@ constexpr std::array kCommands = {
     Command{"bench", run_bench, "time ops and models on the backends and against their peers"},
     Command{"profile", run_profile, "where the time of a step goes, kernel by kernel"},
     Command{"certify", run_certify, "examine a backend or a plugin file, level by level"},
+    Command{"inspect", run_inspect, "examine a trained model, neuron by neuron"},
     Command{"lab", run_lab, "what textbooks say of neurons, measured"},
     Command{"verify", run_verify, "train a certified run again and compare the weights"},
     Command{"compare", run_compare, "where two backends, or two runs, first differ"},

@@ -35,11 +35,15 @@ class Canvas {
     const double reaches = static_cast<double>(std::max<std::int64_t>(1, field_.count()));
     const double range = static_cast<double>(options_.high - options_.low);
     const double rate = options_.rate * range * (0.55 + 0.45 * std::cos(std::numbers::pi * share));
-    const double scale = rate / (std::sqrt(squares / reaches) + 1e-12);
+    const bool shaping = share < options_.shaping;
+    if (shaping_ && !shaping) steepest_ = 0;
+    shaping_ = shaping;
+    steepest_ = std::max(steepest_, std::sqrt(squares / reaches));
+    const double scale = rate / (steepest_ + 1e-12);
     for (std::size_t e = 0; e < x_.size(); ++e) {
       x_[e] += static_cast<float>(scale * gradient[e]);
     }
-    if (share < options_.shaping) {
+    if (shaping) {
       for (float& v : x_) {
         v = options_.background +
             static_cast<float>((1 - options_.decay) * (v - options_.background));
@@ -83,6 +87,8 @@ class Canvas {
   const MaximiseOptions& options_;
   ReceptiveField field_;
   std::vector<float> x_;
+  double steepest_ = 0;  // root mean square of the gradient, the largest of this part of the way
+  bool shaping_ = true;
 };
 
 void check(const Model& model, std::span<const std::int64_t> units, const MaximiseOptions& o) {

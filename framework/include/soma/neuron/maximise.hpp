@@ -12,22 +12,24 @@ namespace soma {
 
 /// How an input is looked for that a unit answers to most.
 ///
-/// Gradient ascent on the input: in each step x += rate * g / (rms(g) + 1e-12) with g the gradient
-/// of the objective with respect to x and rms its root mean square over the elements that can reach
-/// the unit; then, in this order,
+/// Gradient ascent on the input: in each step x += rate * (high - low) * g / (steepest + 1e-12)
+/// with g the gradient of the objective with respect to x and `steepest` the largest so far of its
+/// root mean squares over the elements that can reach the unit, so that a gradient that fades (of a
+/// probability near 1) lets go; then, in this order,
 ///   decay   x = background + (1 - decay) * (x - background)
 ///   smooth  of images: x += smooth * (mean of the neighbours above, below, left, right - x), which
 ///           is a step down the gradient of sum (difference of neighbours)^2
 ///   clip    x into [low, high]
 /// The rate falls to a tenth along a cosine. Decay and smoothing act in the first `shaping` share
-/// of the steps: the rest lets the unit have what it wants in the shape that they found.
+/// of the steps; the rest, where `steepest` begins anew, lets the unit have what it wants in the
+/// shape that they found.
 /// Source: Erhan et al., "Visualizing higher-layer features of a deep network" (2009); decay and
 /// smoothing as in Yosinski et al., arXiv:1506.06579, and Mahendran & Vedaldi, arXiv:1412.0035.
 struct MaximiseOptions {
   std::int64_t steps = 300;
-  double rate = 0.05;
+  double rate = 0.1;
   double decay = 0.01;
-  double smooth = 0.05;
+  double smooth = 0.25;
   double shaping = 0.7;
   float low = 0, high = 1;     ///< what an element can be
   float background = 0;        ///< what it is without reason to be otherwise

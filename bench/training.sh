@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # bench/training.sh SOMA: what surrounds the steps of training, on this machine, against what is asked of it: reading a large table,
-# waiting for data, and memory against what `soma summary` predicts. Needs SOMA_DATA for the last two.
+# checkpoints of 100 MB, waiting for data, and memory against what `soma summary` predicts. Needs SOMA_DATA for the last two.
 set -euo pipefail
 soma=$(realpath "${1:-build/bin/soma}")
 folder=$(mktemp -d)
@@ -18,6 +18,15 @@ begin=$(date +%s.%N)
 "$soma" data info big.csv --json >/dev/null
 row "CSV, 1,000,000 rows of 20, read and hashed" "$(echo "$(date +%s.%N) - $begin" | bc) s" "below 3 s"
 rm big.csv
+
+cat >wide.json <<'JSON'
+{"soma_model": 1, "name": "wide", "input": [28, 28, 1], "layers": [
+  {"type": "dense", "units": 2560, "activation": "relu"}, {"type": "dense", "units": 2560, "activation": "relu"},
+  {"type": "dense", "units": 10}]}
+JSON
+stall=$("$soma" train wide.json --data glyphs --steps 130 --checkpoint-every 60 --out wide --json 2>/dev/null | field checkpoint_stall_seconds)
+row "checkpoint of $(($(stat -c %s wide/checkpoint.safetensors) / 1000000)) MB holds a step up" "$stall s" "below 0.3 s"
+rm -r wide
 
 [ -n "${SOMA_DATA:-}" ] || { echo "SOMA_DATA is not set: no models on their own data"; exit 0; }
 for task in "lenet5 mnist 200" "resnet20 cifar10 60 --augment flip,crop=4" "char-lstm tinyshakespeare 60" "char-gpt tinyshakespeare 60"; do

@@ -89,8 +89,9 @@ MemoryNeeds memory_needs(soma::Model& model, const soma::Backend& backend,
   const std::size_t now = resident_bytes();
   MemoryNeeds::Process process{.data = data->bytes, .loading = data->loading_peak};
   process.own = now - std::min(planned, now);
-  process.peak =
-      std::max(process.loading, process.own + process.data + needs.training_total + observed);
+  process.checkpoint = plan.parameters + plan.optimizer;
+  process.peak = std::max(process.loading, process.own + process.data + needs.training_total +
+                                               observed + process.checkpoint);
   needs.process = process;
   needs.inference = trainer.memory(needs.batch, inference_batch).evaluation;
   return needs;

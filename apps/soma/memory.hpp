@@ -18,10 +18,11 @@ struct MemoryNeeds {
 
   /// With data, what `soma train` will have resident at most.
   struct Process {
-    std::size_t own = 0;      ///< program, libraries, prepared kernels: as they are in this process
-    std::size_t data = 0;     ///< the data set in memory
-    std::size_t loading = 0;  ///< the peak while it was loaded
-    std::size_t peak = 0;     ///< predicted
+    std::size_t own = 0;   ///< program, libraries, prepared kernels: as they are in this process
+    std::size_t data = 0;  ///< the data set in memory
+    std::size_t checkpoint = 0;  ///< the copy that is being written
+    std::size_t loading = 0;     ///< the peak while it was loaded
+    std::size_t peak = 0;        ///< predicted
   };
   std::optional<Process> process;
 };

@@ -82,6 +82,7 @@ nlohmann::ordered_json memory_json(const MemoryNeeds& m, const std::string& opti
   if (m.process) {
     out["process"] = {{"own", m.process->own},
                       {"data", m.process->data},
+                      {"checkpoint", m.process->checkpoint},
                       {"loading_peak", m.process->loading},
                       {"predicted_peak", m.process->peak}};
   }
@@ -104,6 +105,7 @@ void print_memory(const MemoryNeeds& m, const std::string& optimizer) {
   if (m.process) {
     table.add({"data set", "", bytes_text(m.process->data)});
     table.add({"program and kernels", "", bytes_text(m.process->own)});
+    table.add({"checkpoint being written", "", bytes_text(m.process->checkpoint)});
     table.add({"predicted peak", "", bytes_text(m.process->peak)});
   }
   std::cout << "\n";

@@ -231,6 +231,7 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
     }
     line["metrics"] = figures_json(result.evaluation, run.test_data());
     line["peak_memory_bytes"] = peak_resident_bytes();
+    line["checkpoint_stall_seconds"] = result.checkpoint_stall_seconds;
     std::cout << line.dump() << "\n";
     return;
   }

@@ -253,6 +253,7 @@ TrainingRun::Result TrainingRun::run() {
     fit.augmentation = config_.augmentation;
     fit.stop = &stop_requested;
     config_.habits.apply(folder_.path, fit);
+    fit.rescue.before_rewind = [&] { writer_.finish(); };
     fit.rescue.on_rewind = [&](const soma::Progress& at, const std::string& why) {
       on_rewind(at, why);
     };
@@ -273,9 +274,11 @@ TrainingRun::Result TrainingRun::run() {
   const soma::Progress& at = trainer_->progress();
   Result result;
   result.progress = at;
+  result.checkpoint_stall_seconds = longest_stall_;
   if (at.step < target_steps() && !at.stopped_early) {
     result.weights_sha256 = model_.weights_sha256();
     save_checkpoint();
+    writer_.finish();
     write_report(
         "stopped at step " + std::to_string(at.step) + " of " + std::to_string(target_steps()),
         last_evaluation_ ? &*last_evaluation_ : nullptr);
@@ -290,6 +293,7 @@ TrainingRun::Result TrainingRun::run() {
   metrics_->save();
   save_certificate();
   if (!has_row && at.step > first_step) save_checkpoint();
+  writer_.finish();
   // The result takes the place of the weights that training would go on with: they are saved.
   trainer_->use_average();
   const bool best = config_.habits.restore_best && fs::exists(folder_.best());
@@ -305,6 +309,7 @@ TrainingRun::Result TrainingRun::run() {
 }
 
 void TrainingRun::on_step(const soma::Progress& at) {
+  writer_.poll();
   if (const auto row = losses_->add(at)) {
     events_->add(at.step, {{"loss/step", row->train_loss}, {"learning_rate", at.learning_rate}});
   }
@@ -368,6 +373,12 @@ void TrainingRun::on_rewind(const soma::Progress& at, const std::string& why) {
 }
 
 void TrainingRun::give_up(const soma::TrainingError& why) {
+  std::string trouble;
+  try {
+    writer_.finish();
+  } catch (const std::exception& e) {
+    trouble = std::string("; ") + e.what();
+  }
   losses_->save();
   metrics_->save();
   write_report(std::string("stopped: ") + why.what(),
@@ -377,18 +388,24 @@ void TrainingRun::give_up(const soma::TrainingError& why) {
     rest = "; the checkpoint before it is kept, go on from there with: soma train --resume " +
            folder_.path.string() + " --on-nan rewind --on-spike rewind";
   }
-  throw soma::TrainingError(why.what() + rest);
+  throw soma::TrainingError(why.what() + trouble + rest);
 }
 
 void TrainingRun::save_checkpoint() {
   const double start = clock_seconds();
+  // One after the other: the file that is replaced becomes the predecessor.
+  writer_.finish();
   losses_->save();
   metrics_->save();
   health_->save();
   save_certificate();
-  trainer_->save_checkpoint(folder_.checkpoint());
+  writer_.start([this, write = trainer_->snapshot(), stalled = clock_seconds() - start] {
+    const double begin = clock_seconds();
+    write(folder_.checkpoint());
+    checkpoint_seconds_ = stalled + clock_seconds() - begin;
+  });
   last_checkpoint_clock_ = clock_seconds();
-  checkpoint_seconds_ = last_checkpoint_clock_ - start;
+  longest_stall_ = std::max(longest_stall_, last_checkpoint_clock_ - start);
 }
 
 void TrainingRun::add_row(const soma::Progress& at, const soma::Evaluation& evaluation) {

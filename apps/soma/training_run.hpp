@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "background_worker.hpp"
 #include "event_file.hpp"
 #include "files.hpp"
 #include "health_log.hpp"
@@ -25,6 +27,7 @@ class TrainingRun {
     soma::Evaluation evaluation;  ///< of the final weights; only when finished
     double train_loss = 0;        ///< of the last epoch
     std::string weights_sha256;
+    double checkpoint_stall_seconds = 0;  ///< the longest that a checkpoint held a step up
   };
 
   /// Opens the backend, checks that the data, those of config.data, fit the model and prepares
@@ -70,7 +73,8 @@ class TrainingRun {
   void on_rewind(const soma::Progress& at, const std::string& why);
   /// Saves what is not about the weights, and throws `why` with what can be done about it.
   [[noreturn]] void give_up(const soma::TrainingError& why);
-  /// Writes everything but the report: metrics first, so that none is missing after a kill.
+  /// Writes everything but the report: metrics first, so that none is missing after a kill, the
+  /// checkpoint last, from a copy and on a thread of its own.
   void save_checkpoint();
   void add_row(const soma::Progress& at, const soma::Evaluation& evaluation);
   /// "test" or "validation": the part that is watched.
@@ -92,7 +96,9 @@ class TrainingRun {
   TrainingCertificate certificate_;
   std::string saved_certificate_;  ///< its text as it stands in the folder
   std::optional<soma::Evaluation> last_evaluation_;
-  double checkpoint_seconds_ = 0;     ///< what the last one cost
+  std::atomic<double> checkpoint_seconds_ = 0;  ///< what the last one cost, all threads together
+  double longest_stall_ = 0;                    ///< by a checkpoint, seconds
   double last_health_clock_ = -1;     ///< when the layers were looked at, monotonic seconds
   double last_checkpoint_clock_ = 0;  ///< when it was written, monotonic seconds
+  BackgroundWorker writer_;           ///< of checkpoints; the last member, so that it ends first
 };

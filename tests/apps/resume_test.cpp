@@ -123,6 +123,28 @@ TEST(Resume, SaysSoWhenNoCheckpointCanBeRead) {
   EXPECT_NE(outcome.err.find("checkpoint.safetensors"), std::string::npos) << outcome.err;
 }
 
+TEST(Resume, GoesOnAfterACheckpointThatCouldNotBeWritten) {
+  const SmallTask task;
+  const auto whole = hash_of(task.execute(task.train("whole", with(kExact, {"--steps", "60"}))));
+  ASSERT_EQ(task.execute(task.train("run", with(kExact, {"--steps", "10"}))).exit_code, 0);
+  // A folder where the predecessor has to go.
+  const fs::path previous = task.run_path("run") / "checkpoint.safetensors.previous";
+  fs::remove(previous);
+  fs::create_directory(previous);
+  const Outcome stuck =
+      task.execute(task.resume("run", {"--steps", "60", "--checkpoint-every", "5"}));
+  EXPECT_EQ(stuck.exit_code, 1);
+  const std::size_t at = stuck.err.find("soma: cannot write run/checkpoint.safetensors: ");
+  ASSERT_NE(at, std::string::npos) << stuck.err;
+  EXPECT_EQ(std::count(stuck.err.begin() + static_cast<std::ptrdiff_t>(at), stuck.err.end(), '\n'),
+            1)
+      << stuck.err;
+  fs::remove(previous);
+  const Outcome outcome = task.execute(task.resume("run", {"--steps", "60"}));
+  EXPECT_NE(outcome.err.find("at step 10 "), std::string::npos) << outcome.err;
+  EXPECT_EQ(hash_of(outcome), whole);
+}
+
 TEST(Resume, StartsFromTheBeginningWithoutACheckpoint) {
   const SmallTask task;
   const auto whole = hash_of(task.execute(task.train("run", with(kExact, {"--steps", "9"}))));

@@ -82,7 +82,8 @@ TEST(Train, JsonHasAllKeysAndNothingElseIsOnStdout) {
                                             "rewinds",
                                             "weights_sha256",
                                             "metrics",
-                                            "peak_memory_bytes"}));
+                                            "peak_memory_bytes",
+                                            "checkpoint_stall_seconds"}));
   EXPECT_EQ(result.at("run"), "run");
   EXPECT_EQ(result.at("model"), "small");
   EXPECT_EQ(result.at("data"), "idx:bars");

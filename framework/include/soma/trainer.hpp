@@ -98,6 +98,8 @@ struct Rescue {
   std::int64_t most = 3;
   double rate = 0.5;
   /// After each rewind: where training stands again, and why.
+  /// Before the checkpoint is read: the place to wait for one that is still being written.
+  std::function<void()> before_rewind = {};
   std::function<void(const Progress&, const std::string&)> on_rewind = {};
 };
 
@@ -113,7 +115,7 @@ struct FitOptions {
   Watch watch = Watch::loss;
   EarlyStop early_stop = {};
   /// If not empty: the file that holds the model of the best epoch so far. Written with the next
-  /// checkpoint, after a second or at the end of the fit at the latest.
+  /// checkpoint or snapshot, after two seconds or at the end of the fit at the latest.
   std::filesystem::path best = {};
   bool restore_best = false;  ///< the fit ends with the weights of `best`, if there is one
   Rescue rescue = {};
@@ -177,11 +179,12 @@ class SOMA_API Trainer {
   int threads() const noexcept;
   /// Everything needed to go on with the same bits: weights, state of optimizer and schedule,
   /// counters, position in the data. Written to a temporary file, synced and renamed; the file that
-  /// was there is kept as
-  /// "<name>.previous".
+  /// was there is kept as "<name>.previous". Before it, a best model that is not in its file yet.
   void save_checkpoint(const std::filesystem::path& file) const;
-  /// Throws FormatError (missing or damaged) or ShapeError
-  /// (another model).
+  /// Copies that state. What it returns writes it as save_checkpoint would have at this moment,
+  /// from any thread, while training goes on, as often as it is called; it may outlive the trainer.
+  std::function<void(const std::filesystem::path&)> snapshot() const;
+  /// Throws FormatError (missing or damaged) or ShapeError (another model).
   void load_checkpoint(const std::filesystem::path& file);
 
   struct KernelReport {

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "graph/gradients.hpp"
 #include "io/safetensors.hpp"
@@ -80,12 +81,22 @@ std::string content_hash(std::span<const io::TensorEntry> entries) {
   return hash.hex();
 }
 
-}  // namespace
+/// What a checkpoint says, but for the hash of its tensors.
+struct Content {
+  std::vector<io::TensorEntry> entries;
+  io::Metadata metadata;
+  std::function<void()> write_best;
 
-void Trainer::save_checkpoint(const std::filesystem::path& file) const {
-  State& s = *state_;
-  // What the checkpoint says is the best has to be there.
-  if (!s.best_file.empty()) s.best.write(s.model, s.best_file, true);
+  void write(const std::filesystem::path& file) const {
+    // What the checkpoint says is the best has to be there.
+    if (write_best) write_best();
+    io::Metadata hashed = metadata;
+    hashed.emplace("sha256", content_hash(entries));
+    io::write_safetensors(file, entries, hashed, io::Predecessor::keep);
+  }
+};
+
+Content content_of(Trainer::State& s) {
   const Habits& h = s.habits;
   std::vector<io::TensorEntry> entries;
   for (const auto& [name, tensor] : tensors_of(s)) {
@@ -124,9 +135,31 @@ void Trainer::save_checkpoint(const std::filesystem::path& file) const {
       {"usual_loss", exact(h.usual_loss)},
       {"usual_steps", std::to_string(h.usual_steps)},
       {"rate_scale", exact(h.rate_scale)},
-      {"sha256", content_hash(entries)},
   };
-  io::write_safetensors(file, entries, metadata, io::Predecessor::keep);
+  return {std::move(entries), metadata,
+          s.best_file.empty() ? std::function<void()>() : s.best.writer(s.best_file)};
+}
+
+}  // namespace
+
+void Trainer::save_checkpoint(const std::filesystem::path& file) const {
+  content_of(*state_).write(file);
+}
+
+std::function<void(const std::filesystem::path&)> Trainer::snapshot() const {
+  struct Copy {
+    Content content;
+    std::vector<std::unique_ptr<std::byte[]>> tensors;
+  };
+  const auto copy = std::make_shared<Copy>();
+  copy->content = content_of(*state_);
+  for (io::TensorEntry& entry : copy->content.entries) {
+    auto& bytes =
+        copy->tensors.emplace_back(std::make_unique_for_overwrite<std::byte[]>(entry.bytes()));
+    if (entry.bytes() > 0) std::memcpy(bytes.get(), entry.data, entry.bytes());
+    entry.data = bytes.get();
+  }
+  return [copy](const std::filesystem::path& file) { copy->content.write(file); };
 }
 
 void Trainer::load_checkpoint(const std::filesystem::path& file) {

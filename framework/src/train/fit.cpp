@@ -144,12 +144,9 @@ class Fit {
     const double accuracy = validates ? evaluation.accuracy : at_.accuracy;
     const bool best =
         s_.habits.watch_epoch(options_, options_.watch == Watch::loss ? loss : accuracy, at_);
-    if (!options_.best.empty()) {
-      if (best) {
-        const AverageInPlace average(s_);
-        s_.best.take(s_.model);
-      }
-      s_.best.write(s_.model, options_.best, false);
+    if (best && !options_.best.empty()) {
+      const AverageInPlace average(s_);
+      s_.best.take(s_.model);
     }
     const Progress finished = at_;
     // The position moves on first, so that a checkpoint written by the callback starts the next
@@ -159,6 +156,7 @@ class Fit {
     s_.loss_sum = 0;
     s_.correct = s_.answers = s_.seen = 0;
     if (options_.on_epoch) options_.on_epoch(finished, validates ? &evaluation : nullptr);
+    if (!options_.best.empty()) s_.best.write(options_.best, false);
   }
 
   /// Back to the checkpoint, if that is the remedy and it was not taken too often.
@@ -169,6 +167,7 @@ class Fit {
     const double scale = s_.habits.rate_scale, seconds = at_.seconds;
     const std::int64_t total = at_.total_steps, per_epoch = at_.steps_per_epoch;
     const std::string text = why.what();
+    if (rescue.before_rewind) rescue.before_rewind();
     trainer_.load_checkpoint(rescue.checkpoint);
     at_.total_steps = total;
     at_.steps_per_epoch = per_epoch;
@@ -180,7 +179,7 @@ class Fit {
   }
 
   void finish_best() {
-    s_.best.write(s_.model, options_.best, true);
+    s_.best.write(options_.best, true);
     if (!options_.restore_best || at_.best_epoch < 0 || stopping()) return;
     trainer_.use_best(options_.best);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "model/parameters.hpp"
 #include "soma/transfer.hpp"
 #include "train/trainer_state.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 
 constexpr double kUsualShare = 0.05;
 constexpr std::int64_t kUsualAfter = 20;
-constexpr double kWriteSeconds = 1;
+constexpr double kWriteSeconds = 2;
 
 double clock_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -58,34 +59,32 @@ void Habits::tell_early(const FitOptions& options, Progress& at) const {
   at.stopped_early = patience > 0 && early_waited >= patience;
 }
 
-void BestWeights::take(const Model& model) {
-  weights_.clear();
-  for (const Parameter& p : model.parameters()) weights_.push_back(p.value.clone());
-  unsaved_ = true;
-}
-
-void BestWeights::write(Model& model, const std::filesystem::path& file, bool now) {
-  if (!unsaved_ || (!now && clock_seconds() - written_ < kWriteSeconds)) return;
-  auto& parameters = model.parameters();
-  const auto exchange_all = [&] {
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      exchange(parameters[i].value, weights_[i]);
-      ++parameters[i].version;
-    }
-  };
-  exchange_all();
-  try {
-    model.save(file);
-  } catch (...) {
-    exchange_all();
-    throw;
+void BestModel::take(const Model& model) {
+  auto copy = std::make_shared<Model>(Model::from_json(model.to_json()));
+  make_parameters(*copy);
+  for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+    copy->parameters()[i].value = model.parameters()[i].value.clone();
   }
-  exchange_all();
-  unsaved_ = false;
-  written_ = clock_seconds();
+  copy->set_record_format(model.record_format());
+  model_ = std::move(copy);
+  ++number_;
 }
 
-void BestWeights::forget() noexcept { unsaved_ = false; }
+std::function<void()> BestModel::writer(const std::filesystem::path& file) {
+  if (model_ == nullptr) return {};
+  asked_ = clock_seconds();
+  return [model = model_, number = number_, written = written_, file] {
+    const std::lock_guard lock(written->writing);
+    if (number <= written->number) return;
+    model->save(file);
+    written->number = number;
+  };
+}
+
+void BestModel::write(const std::filesystem::path& file, bool now) {
+  if (!now && clock_seconds() - asked_ < kWriteSeconds) return;
+  if (const auto write = writer(file)) write();
+}
 
 AverageInPlace::AverageInPlace(Trainer::State& state) : state_(state) { exchange(); }
 AverageInPlace::~AverageInPlace() { exchange(); }

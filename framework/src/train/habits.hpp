@@ -1,7 +1,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -25,18 +28,27 @@ struct Habits {
   bool watch_epoch(const FitOptions& options, double figure, Progress& at);
 };
 
-/// The weights of the best epoch, until they are in their file.
-class BestWeights {
+/// The model of the best epoch, until it is in its file.
+class BestModel {
  public:
+  /// Copies it.
   void take(const Model& model);
-  /// Writes them, if they are not there yet and the last time was a second ago or more, or `now`.
-  void write(Model& model, const std::filesystem::path& file, bool now);
-  void forget() noexcept;
+  /// What writes it, from any thread, unless it or a later one is there by then. Empty if there is
+  /// none to write.
+  std::function<void()> writer(const std::filesystem::path& file);
+  /// Writes it, if nobody was given a writer in the last two seconds, or `now`.
+  void write(const std::filesystem::path& file, bool now);
+  void forget() noexcept { model_.reset(); }
 
  private:
-  std::vector<Tensor> weights_;
-  bool unsaved_ = false;
-  double written_ = -std::numeric_limits<double>::infinity();  // seconds of a steady clock
+  struct Written {
+    std::mutex writing;
+    std::int64_t number = 0;  // of the model that is in the file
+  };
+  std::shared_ptr<const Model> model_;
+  std::int64_t number_ = 0;  // how many were taken
+  std::shared_ptr<Written> written_ = std::make_shared<Written>();
+  double asked_ = -std::numeric_limits<double>::infinity();  // seconds of a steady clock
 };
 
 /// Holds the moving average in the model's weights while it lives, and the weights in its place.

@@ -48,7 +48,7 @@ struct Trainer::State {
   Compiled summed_update;    // what follows the programs in `summing`
   std::vector<bool> frozen;  // by parameter
   Habits habits;
-  BestWeights best;
+  BestModel best;
   std::filesystem::path best_file;  // of the fit under way or the last one; "" for none
   UpdateGuard guard;
   std::uint64_t known_versions = 0;     // the sum of the parameters', as the last update left it

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -178,8 +179,8 @@ std::string npy(const std::string& type, const std::string& shape, const std::st
   return std::string("\x93NUMPY\x01\0", 8) + std::string{'\x76', '\0'} + header + "\n" + data;
 }
 
-/// 200 samples of 4 numbers, scale * noise + offset, with classes of which the last is
-/// rare.
+/// 200 samples of 4 numbers, scale * noise + offset, with three classes of which the last is
+/// rare; if rare is -1, with classes 0 and 2 alone.
 void write_samples(const TemporaryFolder& folder, const float (&scales)[4], float offset,
                    int rare) {
   std::string x, y;
@@ -190,7 +191,7 @@ void write_samples(const TemporaryFolder& folder, const float (&scales)[4], floa
       const float value = scale * (static_cast<float>(state >> 8) / (1 << 24) - 0.5f) + offset;
       x.append(reinterpret_cast<const char*>(&value), sizeof value);
     }
-    const std::int32_t label = i < rare ? 2 : i % 2;
+    const std::int32_t label = i < rare ? 2 : rare < 0 ? i % 2 * 2 : i % 2;
     y.append(reinterpret_cast<const char*>(&label), sizeof label);
   }
   write_text(folder.path() / "x.npy", npy("<f4", "200, 4", x));
@@ -198,22 +199,36 @@ void write_samples(const TemporaryFolder& folder, const float (&scales)[4], floa
 }
 
 TEST(LintData, LooksAtInputsAndClasses) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const struct {
-    const char* code;
+    const char *code, *severity;
     float scales[4];
     float offset;
     int rare;
-  } kCases[] = {{"", {3, 3, 3, 3}, 0, 60},
-                {"unnormalised-inputs", {900, 900, 900, 900}, 0, 60},
-                {"unnormalised-inputs", {3, 3, 3, 3}, 9, 60},
-                {"unnormalised-inputs", {0.001f, 3, 3, 3}, 0, 60},
-                {"class-imbalance", {3, 3, 3, 3}, 0, 4}};
+  } kCases[] = {{"", "", {3, 3, 3, 3}, 0, 60},
+                {"unnormalised-inputs", "warning", {900, 900, 900, 900}, 0, 60},
+                {"unnormalised-inputs", "warning", {3, 3, 3, 3}, 9, 60},
+                {"unnormalised-inputs", "warning", {0.001f, 3, 3, 3}, 0, 60},
+                {"non-finite-inputs", "error", {3, 3, 3, kInfinity}, 0, 60},
+                {"non-finite-inputs", "error", {3, 3, 3, std::nanf("")}, 0, 60},
+                {"class-imbalance", "info", {3, 3, 3, 3}, 0, 20},
+                {"class-imbalance", "warning", {3, 3, 3, 3}, 0, 4},
+                {"missing-class", "warning", {3, 3, 3, 3}, 0, -1}};
   for (const auto& c : kCases) {
     const TemporaryFolder folder;
     write_samples(folder, c.scales, c.offset, c.rare);
-    const json findings = findings_of({"tabular", "--data", "npy:x.npy?y=y.npy&test=0.2"}, folder);
-    EXPECT_TRUE(std::string(c.code).empty() ? findings.empty() : find(findings, c.code) != nullptr)
-        << c.code << ": " << findings.dump(1);
+    int exit_code = -1;
+    const json findings =
+        findings_of({"tabular", "--data", "npy:x.npy?y=y.npy&test=0.2"}, folder, &exit_code);
+    EXPECT_EQ(exit_code, std::string(c.severity) == "error" ? 1 : 0) << c.code;
+    const json* finding = find(findings, c.code);
+    if (*c.code == '\0') {
+      EXPECT_TRUE(findings.empty()) << findings.dump(1);
+    } else if (finding == nullptr) {
+      ADD_FAILURE() << c.code << ": " << findings.dump(1);
+    } else {
+      EXPECT_EQ(finding->at("severity"), c.severity) << finding->dump(1);
+    }
   }
 }
 

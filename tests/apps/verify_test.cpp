@@ -1,8 +1,10 @@
 // certificate.json, and soma verify as a child process.
 #include <gtest/gtest.h>
+#include <openssl/sha.h>
 
 #include <fstream>
 
+#include "mutation.hpp"
 #include "odd_task.hpp"
 
 namespace {
@@ -25,6 +27,17 @@ std::string backends() {
   std::string list;
   for (const std::string& name : built_backends()) list += (list.empty() ? "" : ",") + name;
   return list;
+}
+
+std::string sha256_of(const std::string& text) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  std::string hex;
+  for (const unsigned char byte : digest) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    hex += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return hex;
 }
 
 void expect_refusal(const Outcome& outcome, const std::string& part) {
@@ -196,6 +209,134 @@ TEST(Verify, RefusesWhatItCannotJudge) {
   EXPECT_EQ(task.execute({"verify"}).exit_code, 2);
   EXPECT_EQ(task.execute({"verify", "run", "--threads", "0"}).exit_code, 2);
   EXPECT_EQ(task.execute({"verify", "run", "--backends", "tbb@2"}).exit_code, 2);
+}
+
+/// A change to a certificate by somebody who then makes its last hash fit again.
+struct Forgery {
+  const char* name;
+  std::string patch;    ///< RFC 6902
+  const char* refusal;  ///< part of the sentence; of the verdict if training tells
+  bool trains = false;
+};
+void PrintTo(const Forgery& forgery, std::ostream* out) { *out << forgery.name; }
+
+class Forged : public testing::TestWithParam<Forgery> {};
+
+TEST_P(Forged, CertificatesNeverPass) {
+  static const SmallTask task;
+  static const std::string good = [] {
+    EXPECT_EQ(task.execute(task.train("run", with(kExact, {"--steps", "3"}))).exit_code, 0);
+    return read_text(task.run_path("run") / "certificate.json");
+  }();
+  const Words words = {"verify", "run/certificate.json", "--backends", "reference", "--threads",
+                       "1"};
+  const Forgery& forgery = GetParam();
+  auto fields =
+      nlohmann::ordered_json::parse(good).patch(nlohmann::ordered_json::parse(forgery.patch));
+  ASSERT_NE(fields, nlohmann::ordered_json::parse(good));
+  if (fields.contains("certificate_sha256")) {
+    fields.erase("certificate_sha256");
+    fields["certificate_sha256"] = sha256_of(fields.dump());
+  }
+  write_text(task.run_path("run") / "certificate.json", fields.dump(1) + "\n");
+  const Outcome outcome = task.execute(words);
+  if (!forgery.trains) return expect_refusal(outcome, forgery.refusal);
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+  EXPECT_NE(outcome.out.find(forgery.refusal), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("NOT verified"), std::string::npos) << outcome.out;
+}
+
+const std::string kOther = R"("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")";
+std::string replaced(const std::string& place, const std::string& value) {
+  return R"([{"op": "replace", "path": ")" + place + R"(", "value": )" + value + "}]";
+}
+std::string removed(const std::string& place) {
+  return R"([{"op": "remove", "path": ")" + place + R"("}])";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Forged,
+    testing::Values(
+        Forgery{"version", replaced("/soma_certificate", "2"), "expected \"soma_certificate\": 1"},
+        Forgery{"no_hash", removed("/certificate_sha256"), "it was changed or damaged"},
+        Forgery{"model", replaced("/model", R"("other")"), "/model is not that of config"},
+        Forgery{"data", replaced("/data", "5"), "/data: expected a text, found number"},
+        Forgery{"train_data", replaced("/train_sha256", kOther),
+                "/train_sha256 is not that of config"},
+        Forgery{"test_data", replaced("/test_sha256", kOther),
+                "/test_sha256 is not that of config"},
+        Forgery{"architecture", replaced("/config/architecture/layers/0/filters", "6"),
+                "/architecture_sha256 is not that of"},
+        Forgery{"batch", replaced("/config/batch", "17"), "/config_sha256 is not that of config"},
+        Forgery{"half_a_batch", replaced("/config/batch", "16.5"), "a number of the wrong kind"},
+        Forgery{"batch_as_text", replaced("/config/batch", R"("16")"),
+                "\"batch\" is missing or of the wrong type"},
+        Forgery{"accumulate", replaced("/config/habits/accumulate", "1.5"),
+                "a number of the wrong kind"},
+        Forgery{"seed", replaced("/seed", "2"), "/seed is not that of config"},
+        Forgery{"seed_as_text", replaced("/seed", R"("1")"),
+                "/seed: expected a whole number, found string"},
+        Forgery{"no_seed", removed("/seed"), "expected /seed, a whole number, found none"},
+        Forgery{"no_config", removed("/config"), "expected /config, an object, found none"},
+        Forgery{"no_start", replaced("/start", "{}"),
+                "expected /start/weights_sha256, a text, found none"},
+        Forgery{"start_is_a_number", replaced("/start/weights_sha256", "7"),
+                "/start/weights_sha256: expected a text"},
+        Forgery{"short_hash", replaced("/epochs/0/weights_sha256", R"("abc")"),
+                "/epochs/0/weights_sha256: expected a SHA-256"},
+        Forgery{"other_start", replaced("/start/weights_sha256", kOther),
+                "DIFFERS before the first step", true},
+        Forgery{"other_weights", replaced("/epochs/0/weights_sha256", kOther), "DIFFERS at epoch 1",
+                true},
+        Forgery{"other_loss", replaced("/epochs/0/loss", "0.25"), "DIFFERS at epoch 1", true},
+        Forgery{"no_loss", replaced("/epochs/0/loss", "null"), "DIFFERS at epoch 1", true},
+        Forgery{"loss_as_text", replaced("/epochs/0/loss", R"("low")"),
+                "/epochs/0/loss: expected a number or null, found string"},
+        Forgery{"step_0", replaced("/epochs/0/step", "0"),
+                "/epochs/0/step: expected more than before it"},
+        Forgery{"negative_step", replaced("/epochs/0/step", "-3"),
+                "/epochs/0/step: expected a count"},
+        Forgery{"half_a_step", replaced("/epochs/0/step", "2.5"),
+                "/epochs/0/step: expected a count"},
+        Forgery{"no_epochs", replaced("/epochs", "[]"), "has not finished an epoch yet"},
+        Forgery{"epochs_object", replaced("/epochs", "{}"),
+                "/epochs: expected a list, found object"},
+        Forgery{"no_sessions", replaced("/sessions", "[]"), "it has no session"},
+        Forgery{"sessions_null", replaced("/sessions", "null"),
+                "/sessions: expected a list, found null"},
+        Forgery{"session_is_a_number", replaced("/sessions/0", "1"),
+                "expected /sessions/0/from_step"},
+        Forgery{"begins_late", replaced("/sessions/0/from_step", "1"), "begins at step 1"},
+        Forgery{"bounded", replaced("/sessions/0/class", R"("bounded")"),
+                "promise bounds and not bits"},
+        Forgery{"class", replaced("/sessions/0/class", R"("sound")"),
+                "/sessions/0/class: expected exact or bounded"},
+        Forgery{"numerics", replaced("/sessions/0/numerics", R"("vague")"), "numerics"},
+        Forgery{"many_threads", replaced("/sessions/0/threads", "18446744073709551615"),
+                "/sessions/0/threads: expected at most"},
+        Forgery{"plugin_hash", replaced("/sessions/0/plugins/0/sha256", "true"),
+                "/sessions/0/plugins/0/sha256: expected a text"},
+        Forgery{"no_plugins", removed("/sessions/0/plugins"),
+                "expected /sessions/0/plugins, a list, found none"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(Verify, TakesNoDamagedFile) {
+  const SmallTask task;
+  ASSERT_EQ(task.execute(task.train("run", with(kExact, {"--steps", "3"}))).exit_code, 0);
+  const fs::path file = task.run_path("run") / "certificate.json";
+  const std::string good = read_text(file);
+  const auto fields = json::parse(good);
+  int damaged = 0;
+  const auto check = [&](const std::string& text) {
+    if (json::parse(text, nullptr, false) == fields) return;  // only its spaces are others
+    ++damaged;
+    write_text(file, text);
+    expect_refusal(task.execute({"verify", "run"}),
+                   "certificate.json: not the certificate of a run: ");
+  };
+  for (std::size_t part = 0; part < 16; ++part) check(good.substr(0, good.size() * part / 16));
+  for (std::uint32_t i = 0; i < 60; ++i) check(mutated(good, i));
+  EXPECT_GT(damaged, 50);
 }
 
 TEST(Verify, RefusesRunsWithoutAPromiseOfBits) {

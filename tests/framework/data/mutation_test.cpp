@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <optional>
 
 #include "soma/dataset.hpp"
 #include "soma/error.hpp"
@@ -101,6 +102,30 @@ std::string png() {
   return bytes;
 }
 
+std::string gzipped(const std::string& content) {
+  z_stream stream{};
+  deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY);
+  std::string out(content.size() + 100, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
+  stream.avail_in = static_cast<uInt>(content.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+/// Two records of CIFAR-10.
+std::string cifar() {
+  std::string bytes(2 * 3073, '\x55');
+  bytes[3073] = '\3';
+  bytes[0] = '\1';
+  return bytes;
+}
+
+std::string idx_labels() { return std::string("\0\0\x08\x01\0\0\0\x02\0\x01", 10); }
+
 std::string idx_images() {
   return std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 16) + "abcdefgh";
 }
@@ -111,6 +136,45 @@ struct Form {
   std::string file, spec;  // relative to the folder; FOLDER stands for it
 };
 void PrintTo(const Form& form, std::ostream* out) { *out << form.name; }
+
+/// Where sets with names are looked for while it lives.
+class NamedSetsIn {
+ public:
+  explicit NamedSetsIn(const std::filesystem::path& folder) {
+    if (const char* before = std::getenv("SOMA_DATA")) before_ = before;
+    ::setenv("SOMA_DATA", folder.c_str(), 1);
+  }
+  ~NamedSetsIn() { before_ ? ::setenv("SOMA_DATA", before_->c_str(), 1) : ::unsetenv("SOMA_DATA"); }
+  NamedSetsIn(const NamedSetsIn&) = delete;
+  NamedSetsIn& operator=(const NamedSetsIn&) = delete;
+
+ private:
+  std::optional<std::string> before_;
+};
+
+/// Damages the file in every way and reads it.
+void damage(const char* form, const TemporaryFolder& folder, const std::string& name,
+            const std::string& good, const std::function<void()>& read) {
+  const std::filesystem::path file = folder / name;
+  write_all(file, good);
+  ASSERT_NO_THROW(read());
+  int refused = 0;
+  for (int i = 0; i < mutations(); ++i) {
+    write_all(file, damaged(good, i));
+    try {
+      read();
+    } catch (const soma::FormatError& error) {
+      ++refused;
+      const std::string text = error.what();
+      EXPECT_TRUE(text.find(folder.path().string()) != std::string::npos) << i << ": " << text;
+      EXPECT_EQ(text.find('\n'), std::string::npos) << i << ": " << text;
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << form << ", mutation " << i << ": not a FormatError: " << error.what();
+    }
+  }
+  std::printf("%s: %d damaged files, %d refused\n", form, mutations(), refused);
+  EXPECT_GT(refused, 0);
+}
 
 class DamagedFiles : public testing::TestWithParam<Form> {};
 
@@ -125,34 +189,28 @@ TEST_P(DamagedFiles, AreReadOrRefusedInOneSentence) {
   }
   for (const char* part : {"train", "t10k"}) {
     write_all(folder / (std::string(part) + "-images-idx3-ubyte"), idx_images());
-    write_all(folder / (std::string(part) + "-labels-idx1-ubyte"),
-              std::string("\0\0\x08\x01\0\0\0\x02\0\x01", 10));
+    write_all(folder / (std::string(part) + "-labels-idx1-ubyte"), idx_labels());
   }
+  std::filesystem::create_directories(folder / "cifar10");
+  for (const char* part : {"data_batch_1", "test_batch"}) {
+    write_all(folder / (std::string("cifar10/") + part + ".bin"), cifar());
+  }
+  const NamedSetsIn named(folder.path());
   write_all(folder / "y.npy", npy("<f4", "4, 1", std::string(16, '\1')));
   std::string spec = form.spec;
   for (std::size_t at; (at = spec.find("FOLDER")) != std::string::npos;) {
     spec.replace(at, 6, folder.path().string());
   }
-  const std::string good = form.good();
-  write_all(folder / form.file, good);
-  ASSERT_NO_THROW(soma::data::load(spec));
-  int refused = 0;
-  for (int i = 0; i < mutations(); ++i) {
-    const std::string bytes = mutated(good, static_cast<std::uint32_t>(i));
-    write_all(folder / form.file, bytes);
-    try {
-      soma::data::load(spec).train.sha256();
-    } catch (const soma::FormatError& error) {
-      ++refused;
-      const std::string text = error.what();
-      EXPECT_TRUE(text.find(folder.path().string()) != std::string::npos) << i << ": " << text;
-      EXPECT_EQ(text.find('\n'), std::string::npos) << i << ": " << text;
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << form.name << ", mutation " << i << ": not a FormatError: " << error.what();
-    }
-  }
-  std::printf("%s: %d damaged files, %d refused\n", form.name, mutations(), refused);
-  EXPECT_GT(refused, 0);
+  damage(form.name, folder, form.file, form.good(), [&] { soma::data::load(spec).train.sha256(); });
+}
+
+TEST(DamagedRecords, AreReadOrRefusedInOneSentence) {
+  const TemporaryFolder folder;
+  write_all(folder / "t.csv", csv());
+  const auto format = soma::data::load((folder / "t.csv").string()).train.record_format();
+  const std::filesystem::path file = folder / "new.csv";
+  damage("records", folder, "new.csv", csv(),
+         [&] { soma::data::read_records(read_all(file), file.string(), format); });
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -165,6 +223,9 @@ INSTANTIATE_TEST_SUITE_P(
                          "npy:FOLDER/x.npy?y=FOLDER/y.npy"},
                     Form{"png", png, "images/a/1.png", "images:FOLDER/images?test=0.5"},
                     Form{"idx", idx_images, "train-images-idx3-ubyte", "idx:FOLDER"},
+                    Form{"idx_labels", idx_labels, "t10k-labels-idx1-ubyte", "idx:FOLDER"},
+                    Form{"cifar10", cifar, "cifar10/test_batch.bin", "cifar10"},
+                    Form{"gzip", [] { return gzipped(csv()); }, "t.csv.gz", "csv:FOLDER/t.csv.gz"},
                     Form{"text", csv, "t.txt", "text:FOLDER/t.txt?context=2"}),
     [](const auto& info) { return std::string(info.param.name); });
 

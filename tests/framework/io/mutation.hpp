@@ -14,6 +14,16 @@ inline int mutations() {
   return text == nullptr ? 300 : std::atoi(text);
 }
 
+/// The bytes cut off at one of evenly spread places (even numbers), or with one byte there inverted
+/// (odd ones); `of` is how many numbers there are.
+inline std::string cut_or_flipped(std::string bytes, int number, int of) {
+  const std::size_t at =
+      bytes.size() * static_cast<std::size_t>(number) / static_cast<std::size_t>(of);
+  if (number % 2 == 0) return bytes.substr(0, at);
+  bytes[at] = static_cast<char>(~bytes[at]);
+  return bytes;
+}
+
 /// The bytes with a few changes: bits, bytes that formats care about, pieces cut, doubled or moved.
 inline std::string mutated(std::string bytes, std::uint32_t number) {
   const soma::PhiloxStream stream(7, "mutation");
@@ -49,4 +59,10 @@ inline std::string mutated(std::string bytes, std::uint32_t number) {
     }
   }
   return bytes;
+}
+
+/// The damaged file of that number, of mutations() altogether: a third of them cut or flipped.
+inline std::string damaged(const std::string& bytes, int number) {
+  if (number % 3 == 0) return cut_or_flipped(bytes, number / 3, (mutations() + 2) / 3);
+  return mutated(bytes, static_cast<std::uint32_t>(number));
 }

@@ -51,7 +51,7 @@ TEST_P(DamagedModels, AreReadOrRefusedInOneSentence) {
   ASSERT_NO_THROW(form.read(file));
   int refused = 0;
   for (int i = 0; i < mutations(); ++i) {
-    write_all(file, mutated(good, static_cast<std::uint32_t>(i)));
+    write_all(file, damaged(good, i));
     std::string text;
     try {
       form.read(file);

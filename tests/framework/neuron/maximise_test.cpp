@@ -36,7 +36,7 @@ TEST(Maximise, MakesAnImageOfEachDigitThatTheNetIsSureOf) {
   std::iota(digits.begin(), digits.end(), std::int64_t{0});
   for (const std::string& name : names) {
     const Backend opened = backend(name);
-    MaximiseOptions options{.steps = name == "reference" ? 40 : 120, .log_probability = true};
+    MaximiseOptions options{.log_probability = true};
     const auto found = maximise(net, "fc2", digits, opened, options);
     // Judged by the reference, whoever made them.
     const Predictor judge(net, backend("reference"), {.concurrency = 1});

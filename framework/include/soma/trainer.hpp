@@ -27,7 +27,8 @@ namespace soma {
 enum class NanCheck {
   none,
   step,         ///< in the loss and all gradients, in weights and state after an update that could
-                ///< have overflowed: one that the step masks (max(0, -inf)) is not seen
+                ///< have overflowed: one that the step masks (max(0, -inf)) is not seen; with hooks
+                ///< as every_tensor
   every_tensor  ///< in every operand of every kernel; reads all that the step reads once more
 };
 
@@ -97,9 +98,9 @@ struct Rescue {
   std::filesystem::path checkpoint = {};
   std::int64_t most = 3;
   double rate = 0.5;
-  /// After each rewind: where training stands again, and why.
   /// Before the checkpoint is read: the place to wait for one that is still being written.
   std::function<void()> before_rewind = {};
+  /// After each rewind: where training stands again, and why.
   std::function<void(const Progress&, const std::string&)> on_rewind = {};
 };
 

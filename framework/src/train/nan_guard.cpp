@@ -75,19 +75,20 @@ void FirstNonFinite::before(const StepKernel& kernel) {
     const Graph::Source source = graph_.values[root].source;
     const bool memory = source == Graph::Source::parameter || source == Graph::Source::state;
     const bool data = source == Graph::Source::input || source == Graph::Source::targets;
-    if (t.type != DType::f32 || !(memory || (data && scope_ == Scope::everything))) continue;
-    const std::int64_t at = first_non_finite(t.floats());
-    if (at >= 0) report(kernel, t, at, false);
+    if (memory || (data && scope_ == Scope::everything)) look_at(kernel, t, false);
   }
 }
 
 void FirstNonFinite::after(const StepKernel& kernel) {
   if (scope_ != Scope::everything) return;
-  for (const StepTensor& t : kernel.outputs) {
-    if (t.type != DType::f32) continue;
-    const std::int64_t at = first_non_finite(t.floats());
-    if (at >= 0) report(kernel, t, at, true);
-  }
+  for (const StepTensor& t : kernel.outputs) look_at(kernel, t, true);
+}
+
+void FirstNonFinite::look_at(const StepKernel& kernel, const StepTensor& tensor,
+                             bool computed) const {
+  if (tensor.type != DType::f32) return;
+  if (largest_bits(backend_, threads_, tensor.floats()) < kNonFinite) return;
+  report(kernel, tensor, first_non_finite(tensor.floats()), computed);
 }
 
 void FirstNonFinite::report(const StepKernel& kernel, const StepTensor& tensor, std::int64_t at,

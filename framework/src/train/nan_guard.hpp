@@ -19,16 +19,20 @@ class FirstNonFinite final : public StepObserver {
  public:
   /// What it looks at: everything, or weights and state as kernels read them.
   enum class Scope { everything, memory };
-  FirstNonFinite(const Graph& graph, Scope scope) : graph_(graph), scope_(scope) {}
+  FirstNonFinite(const Graph& graph, Scope scope, const Backend& backend, int threads)
+      : graph_(graph), scope_(scope), backend_(backend), threads_(threads) {}
   void before(const StepKernel& kernel) override;
   void after(const StepKernel& kernel) override;
 
  private:
+  void look_at(const StepKernel& kernel, const StepTensor& tensor, bool computed) const;
   [[noreturn]] void report(const StepKernel& kernel, const StepTensor& tensor, std::int64_t at,
                            bool computed) const;
 
   const Graph& graph_;
   Scope scope_;
+  const Backend& backend_;
+  int threads_;
 };
 
 /// The largest magnitude among the numbers, as the bits of a float; of NaN or infinity if there is

@@ -201,7 +201,7 @@ double Trainer::State::run_batch(Compiled& compiled, std::int64_t draw, const Re
   write_scalars(compiled, draw);
   compiled.program->refresh_packs(threads, timeline);
   if (options.nan_check != NanCheck::none) keep_statistics();
-  FirstNonFinite first(compiled.program->graph(), scope());
+  FirstNonFinite first(compiled.program->graph(), scope(), backend, threads);
   try {
     run_part(compiled, compiled.hasty ? Program::Part::all : Program::Part::gradients, timeline,
              looks() ? &first : nullptr);
@@ -241,7 +241,8 @@ void Trainer::State::name_non_finite(Compiled& compiled, std::int64_t draw, cons
   write_scalars(compiled, draw);
   compiled.program->refresh_packs(threads);
   reload();
-  FirstNonFinite first(compiled.program->graph(), FirstNonFinite::Scope::everything);
+  FirstNonFinite first(compiled.program->graph(), FirstNonFinite::Scope::everything, backend,
+                       threads);
   run_part(compiled, Program::Part::gradients, nullptr, &first);
   // Not again: a hook or a plugin does not give the same numbers twice.
   throw NonFiniteError({.step = progress.step + 1,
@@ -254,7 +255,7 @@ void Trainer::State::name_non_finite(Compiled& compiled, std::int64_t draw, cons
 void Trainer::State::end_update(Compiled& compiled, Program::Timeline* timeline) {
   const std::int64_t step = progress.step + 1;
   if (&compiled == &summed_update) write_scalars(compiled, 0);
-  FirstNonFinite first(compiled.program->graph(), scope());
+  FirstNonFinite first(compiled.program->graph(), scope(), backend, threads);
   if (!compiled.hasty) {
     run_part(compiled, Program::Part::update, timeline, looks() ? &first : nullptr);
   }

@@ -101,12 +101,15 @@ struct Trainer::State {
   bool statistics_finite() const;
   /// Whether each tensor of this update is looked at while it runs, and which.
   bool looks() const {
+    return looks_at_all() || (options.nan_check == NanCheck::step && memory_changed);
+  }
+  /// A hook can write what the rest of the step masks.
+  bool looks_at_all() const {
     return options.nan_check == NanCheck::every_tensor ||
-           (options.nan_check == NanCheck::step && memory_changed);
+           (options.nan_check == NanCheck::step && !hooks.empty());
   }
   FirstNonFinite::Scope scope() const {
-    return options.nan_check == NanCheck::every_tensor ? FirstNonFinite::Scope::everything
-                                                       : FirstNonFinite::Scope::memory;
+    return looks_at_all() ? FirstNonFinite::Scope::everything : FirstNonFinite::Scope::memory;
   }
   std::uint64_t versions() const;
   /// Index of the moving average among a parameter's slots.

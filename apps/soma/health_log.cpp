@@ -9,10 +9,11 @@
 
 namespace {
 
-constexpr const char* kHeader =
+constexpr std::string_view kOldHeader =
     "epoch,step,layer,weight_mean,weight_deviation,gradient_mean,gradient_deviation,"
     "activation_mean,activation_deviation,zeros,dead,update_ratio";
-constexpr std::size_t kCells = 12, kFirstNumber = 3;
+const std::string kHeader = std::string(kOldHeader) + ",output_gradient,saturated,alarms";
+constexpr std::size_t kCells = 15, kOldCells = 12, kFirstNumber = 3, kAlarms = 14;
 
 std::string text_of(const std::optional<double>& value) {
   if (!value || !std::isfinite(*value)) return "";
@@ -46,21 +47,25 @@ HealthLog::HealthLog(std::filesystem::path file) : file_(std::move(file)) {
   if (!std::filesystem::exists(file_)) return;
   std::istringstream in(read_file(file_));
   std::string line;
+  bool old = false;
   for (int number = 1; std::getline(in, line); ++number) {
     const std::string where = file_.string() + ":" + std::to_string(number);
     if (number == 1) {
-      if (line == kHeader) continue;
+      old = line == kOldHeader;
+      if (old || line == kHeader) continue;
       throw soma::FormatError(where + ": expected the header \"" + kHeader + "\"");
     }
     std::vector<std::string> cells;
     std::istringstream row(line + ",");
     for (std::string cell; std::getline(row, cell, ',');) cells.push_back(cell);
-    if (cells.size() != kCells) {
-      throw soma::FormatError(where + ": expected " + std::to_string(kCells) + " cells, found " +
+    const std::size_t expected = old ? kOldCells : kCells;
+    if (cells.size() != expected) {
+      throw soma::FormatError(where + ": expected " + std::to_string(expected) + " cells, found " +
                               std::to_string(cells.size()));
     }
+    cells.resize(kCells);
     std::vector<std::optional<double>> n;
-    for (std::size_t i = kFirstNumber; i < kCells; ++i) n.push_back(number_in(cells[i], where));
+    for (std::size_t i = kFirstNumber; i < kAlarms; ++i) n.push_back(number_in(cells[i], where));
     const auto epoch = static_cast<std::int64_t>(number_in(cells[0], where).value_or(0));
     const auto step = static_cast<std::int64_t>(number_in(cells[1], where).value_or(0));
     if (epochs_.empty() || epochs_.back().step != step) epochs_.push_back({epoch, step, {}});
@@ -70,7 +75,10 @@ HealthLog::HealthLog(std::filesystem::path file) : file_(std::move(file)) {
                                      .activations = spread_of(n[4], n[5]),
                                      .zeros = n[6],
                                      .dead = n[7],
-                                     .update = n[8]});
+                                     .update = n[8],
+                                     .output_gradient = n[9],
+                                     .saturated = n[10],
+                                     .alarms = cells[kAlarms]});
   }
 }
 
@@ -86,12 +94,13 @@ void HealthLog::add(Epoch epoch) {
 
 void HealthLog::save() {
   if (saved_) return;
-  std::string text = std::string(kHeader) + "\n";
+  std::string text = kHeader + "\n";
   for (const Epoch& epoch : epochs_) {
     for (const LayerHealth& h : epoch.layers) {
       text += std::to_string(epoch.epoch) + "," + std::to_string(epoch.step) + "," + h.layer + "," +
               text_of(h.weights) + "," + text_of(h.gradients) + "," + text_of(h.activations) + "," +
-              text_of(h.zeros) + "," + text_of(h.dead) + "," + text_of(h.update) + "\n";
+              text_of(h.zeros) + "," + text_of(h.dead) + "," + text_of(h.update) + "," +
+              text_of(h.output_gradient) + "," + text_of(h.saturated) + "," + h.alarms + "\n";
     }
   }
   write_file(file_, text);

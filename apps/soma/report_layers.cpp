@@ -9,7 +9,8 @@ using Phase = soma::KernelTime::Phase;
 namespace {
 
 // What deserves a second look; rules of thumb.
-constexpr double kManyDead = 0.5, kLargeUpdate = 0.1, kSmallUpdate = 1e-6, kNoGradient = 1e-9;
+constexpr soma::AlarmLimits kLimits;
+constexpr double kSmallUpdate = 1e-6, kNoGradient = 1e-9;
 
 std::string cell(const std::optional<double>& value, bool share = false) {
   if (!value) return "<td class=\"n\"></td>";
@@ -23,9 +24,10 @@ std::string cells(const std::optional<LayerHealth::Spread>& spread) {
 }
 
 std::string note_of(const LayerHealth& h) {
-  if (h.dead.value_or(0) > kManyDead) return "most units are dead";
+  if (!h.alarms.empty()) return h.alarms;
+  if (h.dead.value_or(0) > kLimits.dead) return "most units are dead";
   if (h.gradients && h.gradients->deviation < kNoGradient) return "gradient vanishes";
-  if (h.update.value_or(0) > kLargeUpdate) return "updates are large";
+  if (h.update.value_or(0) > kLimits.update) return "updates are large";
   if (h.update && *h.update < kSmallUpdate) return "weights hardly move";
   return "";
 }

@@ -55,7 +55,8 @@ nlohmann::ordered_json RunHabits::to_json() const {
           {"on_nan", on_nan},
           {"on_spike", on_spike},
           {"spike_factor", spike_factor},
-          {"nan_check", nan_check}};
+          {"nan_check", nan_check},
+          {"health", health}};
 }
 
 RunHabits RunHabits::from_json(const nlohmann::ordered_json& fields) {
@@ -72,6 +73,7 @@ RunHabits RunHabits::from_json(const nlohmann::ordered_json& fields) {
   h.on_spike = fields.value("on_spike", h.on_spike);
   h.spike_factor = fields.value("spike_factor", h.spike_factor);
   h.nan_check = fields.value("nan_check", h.nan_check);
+  h.health = fields.value("health", h.health);
   require_named("watch", h.watch, kWatches);
   require_named("on-nan", h.on_nan, kRemedies, 1);
   require_named("on-spike", h.on_spike, kRemedies);
@@ -117,7 +119,10 @@ void HabitOptions::declare(CommandLine& line) {
       .option("spike-factor", &spike_factor_, "X",
               "what a jump is, times the usual loss (default 3)")
       .option("nan-check", &nan_check_, "WHERE",
-              "step (default): loss, gradients, weights; every-tensor (slow); none");
+              "step (default): loss, gradients, weights; every-tensor (slow); none")
+      .flag("health", &health_,
+            "look at the layers while training goes on, and tell of dead, saturated, vanishing "
+            "ones at once");
 }
 
 void HabitOptions::check(const CommandLine& line, bool resumed) const {
@@ -145,6 +150,7 @@ void HabitOptions::apply(RunHabits& habits) const {
   habits.min_delta = min_delta_.value_or(habits.min_delta);
   habits.spike_factor = spike_factor_.value_or(habits.spike_factor);
   habits.restore_best |= restore_best_;
+  habits.health |= health_;
   std::istringstream list(freeze_);
   for (std::string pattern; std::getline(list, pattern, ',');) {
     if (!pattern.empty()) habits.freeze.push_back(pattern);

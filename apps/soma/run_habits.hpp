@@ -22,6 +22,7 @@ struct RunHabits {
   std::string on_nan = "stop", on_spike = "ignore";
   double spike_factor = 3;
   std::string nan_check = "step";
+  bool health = false;  ///< layers are looked at all along, and alarms told
 
   nlohmann::ordered_json to_json() const;
   /// Throws nlohmann's exceptions; what is missing keeps its default.
@@ -44,5 +45,5 @@ class HabitOptions {
   std::optional<std::int64_t> accumulate_, patience_;
   std::optional<double> average_, min_delta_, spike_factor_;
   std::string freeze_, from_, watch_, on_nan_, on_spike_, nan_check_;
-  bool restore_best_ = false;
+  bool restore_best_ = false, health_ = false;
 };

@@ -169,6 +169,18 @@ void take_weights(const std::string& from, soma::Model& model, std::int64_t seed
   std::cerr << "\n";
 }
 
+}  // namespace
+
+std::unique_ptr<TrainingRun> begin_run(RunConfig config, soma::Model model, soma::DataSplit data,
+                                       const std::string& out) {
+  if (!config.habits.from.empty()) take_weights(config.habits.from, model, config.seed);
+  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
+  run->create_folder(out);
+  return run;
+}
+
+namespace {
+
 std::unique_ptr<TrainingRun> new_run(const Request& r) {
   const std::string spec = data_for(r);
   soma::DataSplit data = load_data(spec);
@@ -180,10 +192,7 @@ std::unique_ptr<TrainingRun> new_run(const Request& r) {
   apply_recipe(r, recipe_for(config.model), data.train.size(), config);
   config.seed = r.seed.value_or(1);
   apply_session(r, config);
-  if (!config.habits.from.empty()) take_weights(config.habits.from, model, config.seed);
-  auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
-  run->create_folder(r.out);
-  return run;
+  return begin_run(std::move(config), std::move(model), std::move(data), r.out);
 }
 
 std::unique_ptr<TrainingRun> resumed_run(const Request& r) {
@@ -196,6 +205,32 @@ std::unique_ptr<TrainingRun> resumed_run(const Request& r) {
   auto run = std::make_unique<TrainingRun>(std::move(config), std::move(model), std::move(data));
   run->open_folder(r.resume);
   return run;
+}
+
+nlohmann::ordered_json health_json(const TrainingRun& run) {
+  const HealthWatch& health = run.health();
+  auto alarms = nlohmann::ordered_json::array();
+  for (const auto& [alarm, step] : health.raised()) {
+    alarms.push_back({{"code", name_of(alarm.kind)},
+                      {"layer", alarm.layer},
+                      {"step", step},
+                      {"measured", alarm.measured},
+                      {"threshold", alarm.threshold}});
+  }
+  return {{"looks", health.looks()},
+          {"seconds", run.probe().seconds()},
+          {"taken_seconds", run.probe().taken_seconds()},
+          {"alarms", alarms}};
+}
+
+std::string health_line(const TrainingRun& run) {
+  const HealthWatch& health = run.health();
+  const std::size_t alarms = health.raised().size();
+  const std::string looks = std::to_string(health.looks()) +
+                            (health.looks() == 1 ? " look" : " looks") + " at the layers";
+  if (alarms == 0) return "health  " + looks + ", no alarm\n";
+  return "health  " + looks + ", " + std::to_string(alarms) + (alarms == 1 ? " alarm" : " alarms") +
+         "; more by: soma inspect " + run.folder().path.string() + "\n";
 }
 
 void print_result(const TrainingRun& run, const TrainingRun::Result& result, bool json) {
@@ -229,6 +264,7 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
     if (const soma::FallbackReport fell = run.backend().fallback(); !fell.backend.empty()) {
       line["fallback"] = {{"backend", fell.backend}, {"ops", fell.ops}, {"share", fell.share}};
     }
+    if (config.habits.health) line["health"] = health_json(run);
     line["metrics"] = figures_json(result.evaluation, run.test_data());
     line["peak_memory_bytes"] = peak_resident_bytes();
     line["checkpoint_stall_seconds"] = result.checkpoint_stall_seconds;
@@ -248,8 +284,8 @@ void print_result(const TrainingRun& run, const TrainingRun::Result& result, boo
             << grouped(at.step) << " steps in " << speed << waited << "\n"
             << "weights " << result.weights_sha256 << "\n"
             << (fallback_line(run.backend()).empty() ? "" : fallback_line(run.backend()) + "\n")
-            << "run     " << run.folder().path.string() << " (open "
-            << run.folder().report().string() << ")\n";
+            << (config.habits.health ? health_line(run) : "") << "run     "
+            << run.folder().path.string() << " (open " << run.folder().report().string() << ")\n";
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ constexpr double kCheckpointShare = 0.02;
 // Epochs that are shorter than this share a checkpoint, a report and a line.
 constexpr double kEpochSeconds = 1;
 constexpr std::int64_t kLongEpoch = 40;  // steps
+// What looking at the layers may cost of the time since training began.
+constexpr double kHealthShare = 0.015;
 
 std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
@@ -239,7 +241,7 @@ void TrainingRun::save_certificate() {
 
 TrainingRun::Result TrainingRun::run() {
   const StopOnSignal signals;
-  last_checkpoint_clock_ = clock_seconds();
+  last_checkpoint_clock_ = session_clock_ = clock_seconds();
   const std::int64_t first_step = trainer_->progress().step;
   {
     probe_.emplace(model_);
@@ -313,12 +315,7 @@ void TrainingRun::on_step(const soma::Progress& at) {
   if (const auto row = losses_->add(at)) {
     events_->add(at.step, {{"loss/step", row->train_loss}, {"learning_rate", at.learning_rate}});
   }
-  auto layers = probe_->take();
-  if (!layers.empty() && (at.step_in_epoch == whole_batches() || at.step == target_steps())) {
-    const std::int64_t epoch = (at.step + at.steps_per_epoch - 1) / at.steps_per_epoch;
-    health_->add({epoch, at.step, std::move(layers)});
-    last_health_clock_ = clock_seconds();
-  }
+  take_health(at);
   watch_next_step(at);
   // At the end of an epoch the row of metrics.csv comes first, the checkpoint after it.
   if (at.step_in_epoch == at.steps_per_epoch) return;
@@ -328,6 +325,22 @@ void TrainingRun::on_step(const soma::Progress& at) {
                        ? at.step % config_.checkpoint_every == 0
                        : clock_seconds() - last_checkpoint_clock_ >= interval;
   if (due) save_checkpoint();
+}
+
+void TrainingRun::take_health(const soma::Progress& at) {
+  auto layers = probe_->take();
+  if (layers.empty()) return;
+  bool kept = at.step_in_epoch == whole_batches() || at.step == target_steps();
+  if (config_.habits.health) {
+    for (const soma::Alarm& alarm : health_watch_.take(probe_->alarms(), at.step)) {
+      print_alarm(alarm, at.step);
+      kept = true;
+    }
+  }
+  if (!kept) return;
+  const std::int64_t epoch = (at.step + at.steps_per_epoch - 1) / at.steps_per_epoch;
+  health_->add({epoch, at.step, std::move(layers)});
+  last_health_clock_ = clock_seconds();
 }
 
 std::int64_t TrainingRun::whole_batches() const {
@@ -342,7 +355,9 @@ void TrainingRun::watch_next_step(const soma::Progress& at) {
       health_->epochs().empty() || clock_seconds() - last_health_clock_ >= kEpochSeconds;
   // Some more in a long first epoch, for the times of the kernels.
   const bool timed = at.step < steps_per_epoch() && whole >= kLongEpoch && next % (whole / 8) == 0;
-  const bool wanted = (next == whole && due) || timed || at.step + 1 == target_steps();
+  const bool watched = config_.habits.health &&
+                       probe_->seconds() <= kHealthShare * (clock_seconds() - session_clock_);
+  const bool wanted = (next == whole && due) || timed || watched || at.step + 1 == target_steps();
   trainer_->observe(wanted ? &*probe_ : nullptr);
 }
 

@@ -9,6 +9,7 @@
 #include "event_file.hpp"
 #include "files.hpp"
 #include "health_log.hpp"
+#include "health_watch.hpp"
 #include "metrics.hpp"
 #include "session.hpp"
 #include "soma/trainer.hpp"
@@ -54,6 +55,8 @@ class TrainingRun {
   const soma::Dataset& test_data() const { return data_.test; }
   int threads() const { return trainer_->threads(); }
   const RunFolder& folder() const { return folder_; }
+  const HealthWatch& health() const { return health_watch_; }
+  const StepProbe& probe() const { return *probe_; }  ///< once it has run
   std::int64_t steps_per_epoch() const;
   std::int64_t target_steps() const;
 
@@ -70,6 +73,8 @@ class TrainingRun {
   /// Lets the probe look at the next step if it is one to look at: the last whole batch of an
   /// epoch, and of the run whatever it is.
   void watch_next_step(const soma::Progress& at);
+  /// Keeps what the probe saw in the step that just ended, and tells of alarms.
+  void take_health(const soma::Progress& at);
   void on_rewind(const soma::Progress& at, const std::string& why);
   /// Saves what is not about the weights, and throws `why` with what can be done about it.
   [[noreturn]] void give_up(const soma::TrainingError& why);
@@ -93,12 +98,19 @@ class TrainingRun {
   std::optional<EventFile> events_;
   std::optional<HealthLog> health_;
   std::optional<StepProbe> probe_;
+  HealthWatch health_watch_;
   TrainingCertificate certificate_;
   std::string saved_certificate_;  ///< its text as it stands in the folder
   std::optional<soma::Evaluation> last_evaluation_;
   std::atomic<double> checkpoint_seconds_ = 0;  ///< what the last one cost, all threads together
   double longest_stall_ = 0;                    ///< by a checkpoint, seconds
+  double session_clock_ = 0;                    ///< when training began, monotonic seconds
   double last_health_clock_ = -1;     ///< when the layers were looked at, monotonic seconds
   double last_checkpoint_clock_ = 0;  ///< when it was written, monotonic seconds
   BackgroundWorker writer_;           ///< of checkpoints; the last member, so that it ends first
 };
+
+/// A run in a new folder (see create_folder), with the weights of config.habits.from if there is
+/// one: what `soma train` begins.
+std::unique_ptr<TrainingRun> begin_run(RunConfig config, soma::Model model, soma::DataSplit data,
+                                       const std::string& out);

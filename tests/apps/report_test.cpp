@@ -83,15 +83,17 @@ TEST(Health, HasARowForEachLayerNearTheEndOfAnEpoch) {
   std::istringstream in(read_text(task.run_path("run") / "health.csv"));
   std::string line;
   std::getline(in, line);
-  EXPECT_EQ(line,
-            "epoch,step,layer,weight_mean,weight_deviation,gradient_mean,gradient_deviation,"
-            "activation_mean,activation_deviation,zeros,dead,update_ratio");
+  EXPECT_EQ(
+      line,
+      "epoch,step,layer,weight_mean,weight_deviation,gradient_mean,gradient_deviation,"
+      "activation_mean,activation_deviation,zeros,dead,update_ratio,output_gradient,saturated,"
+      "alarms");
   std::vector<std::string> found;
   while (std::getline(in, line)) {
     std::vector<std::string> cells;
     std::istringstream row(line + ",");
     for (std::string cell; std::getline(row, cell, ',');) cells.push_back(cell);
-    ASSERT_EQ(cells.size(), 12u) << line;
+    ASSERT_EQ(cells.size(), 15u) << line;
     found.push_back(cells[1] + " " + cells[2]);
     if (cells[2] == "max_pool2d_2") continue;
     const double update = std::stod(cells[11]), gradient = std::stod(cells[6]);

@@ -84,6 +84,26 @@ Plot& Plot::range_y(double low, double high) {
   return *this;
 }
 
+Plot& Plot::names_x(std::vector<std::string> names) {
+  names_ = std::move(names);
+  return *this;
+}
+
+std::vector<std::pair<double, std::string>> Plot::x_ticks(const Scale& x) const {
+  if (names_.empty()) return x.ticks();
+  constexpr double kPixelsPerLetter = 7.5;
+  std::size_t longest = 1;
+  for (const std::string& name : names_) longest = std::max(longest, name.size());
+  const double room = (kWidth - kLeft - kRight) / static_cast<double>(names_.size());
+  const auto every =
+      static_cast<std::size_t>(std::ceil(kPixelsPerLetter * static_cast<double>(longest) / room));
+  std::vector<std::pair<double, std::string>> list;
+  for (std::size_t i = 0; i < names_.size(); i += every) {
+    list.emplace_back(static_cast<double>(i + 1), names_[i]);
+  }
+  return list;
+}
+
 double Plot::Scale::place(double v) const {
   if (logarithmic) return std::log(v / low) / std::log(high / low);
   return (v - low) / (high - low);
@@ -206,7 +226,7 @@ std::string Plot::svg() const {
            attribute("y1", height) + attribute("y2", height) + "/>" +
            text_at(kLeft - 6, height + 4, "end", label);
   }
-  for (const auto& [value, label] : x.ticks()) {
+  for (const auto& [value, label] : x_ticks(x)) {
     const double across = screen_x(x.place(value));
     svg += "<line class=\"axis\"" + attribute("x1", across) + attribute("x2", across) +
            attribute("y1", kHeight - kBottom) + attribute("y2", kHeight - kBottom + 4) + "/>" +

@@ -24,6 +24,9 @@ class Plot {
   /// Limits of the axis, instead of those of the points.
   Plot& range_x(double low, double high);
   Plot& range_y(double low, double high);
+  /// What stands at 1, 2, ... of the x axis instead of numbers; some are left out where there are
+  /// many.
+  Plot& names_x(std::vector<std::string> names);
   std::string svg() const;
 
  private:
@@ -42,10 +45,12 @@ class Plot {
   Plot& add(Kind kind, std::string name, Points points);
   bool shown(const std::pair<double, double>& p) const;
   std::pair<Scale, Scale> scales() const;
+  std::vector<std::pair<double, std::string>> x_ticks(const Scale& x) const;
 
   std::string title_, x_label_, y_label_;
   std::vector<Series> series_;
   Scale x_, y_;
+  std::vector<std::string> names_;
 };
 
 /// A matrix as a grid of squares, from `low` (background) to `high` (full colour), negative numbers

@@ -47,6 +47,11 @@ struct StepKernel {
 class StepObserver {
  public:
   virtual ~StepObserver() = default;
+  /// Asked while a trainer observes. True: kernels that compute several layers at once are taken
+  /// apart, so that every layer's tensors are shown, and the trainer compiles a program for that
+  /// when looking begins and another when it ends. False: the step is shown as it is trained;
+  /// outputs and gradients that fused kernels never write are not seen.
+  virtual bool needs_every_tensor() const noexcept { return true; }
   /// Right before a kernel runs; its outputs have no bytes yet.
   virtual void before(const StepKernel& kernel) { static_cast<void>(kernel); }
   /// Right after it ran; its inputs have no bytes any more, as outputs may have taken their place.

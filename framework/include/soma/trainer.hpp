@@ -172,6 +172,9 @@ class SOMA_API Trainer {
   /// Makes the moving average of the weights (TrainerOptions::average) the model's weights; does
   /// nothing without one. For the end of training: an average that goes on does so from there.
   void use_average();
+  /// From the next update on the learning rate follows this schedule, from its start if it has a
+  /// memory. A checkpoint is then of a training with it.
+  void use_schedule(Schedule schedule);
   /// Makes the weights of a model file (FitOptions::best) the model's weights, and the moving
   /// average starts from them. Throws FormatError and StateError.
   void use_best(const std::filesystem::path& file);

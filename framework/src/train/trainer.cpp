@@ -147,6 +147,13 @@ void Trainer::remove_hooks() {
 }
 void Trainer::observe(StepObserver* observer) noexcept { state_->observer = observer; }
 
+void Trainer::use_schedule(Schedule schedule) {
+  State& s = *state_;
+  s.rate = Rate(schedule);
+  s.schedule = {};
+  s.options.schedule = std::move(schedule);
+}
+
 void Trainer::use_average() {
   State& s = *state_;
   if (!s.has_average()) return;

@@ -65,7 +65,7 @@ struct Trainer::State {
   /// Whether somebody wants to meet every tensor of a step, also those that fused kernels never
   /// write, and every gradient before its update.
   bool is_watched() const noexcept {
-    return !hooks.empty() || observer != nullptr || replaying ||
+    return !hooks.empty() || (observer != nullptr && observer->needs_every_tensor()) || replaying ||
            options.nan_check == NanCheck::every_tensor;
   }
   Compiled& training_program(std::int64_t batch);

@@ -1,0 +1,199 @@
+#include "inspect/pull.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <list>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "inspect/subject.hpp"
+
+namespace soma {
+namespace {
+
+constexpr std::string_view kGradient = "gradient of ";
+
+double dot(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += double{a[i]} * b[i];
+  return sum;
+}
+
+/// The gradients of one step and what its update changed.
+class Pull final : public StepObserver {
+ public:
+  std::map<std::string, std::vector<float>> gradients;  // of parameters
+  std::map<std::string, double> outputs;                // norms, by layer
+
+  void after(const StepKernel& kernel) override {
+    if (kernel.phase == KernelTime::Phase::update) return;
+    for (const StepTensor& t : kernel.outputs) {
+      if (t.type != DType::f32 || !t.name.starts_with(kGradient)) continue;
+      const std::string name(t.name.substr(kGradient.size()));
+      const auto numbers = t.floats();
+      constexpr std::string_view kOutput = ".output";
+      if (name.ends_with(kOutput)) {
+        // Changed in place where several paths meet: the last one counts.
+        outputs[name.substr(0, name.size() - kOutput.size())] = std::sqrt(dot(numbers, numbers));
+      } else {
+        gradients[name].assign(numbers.begin(), numbers.end());
+      }
+    }
+  }
+};
+
+/// Some samples as a step takes them.
+class Batch {
+ public:
+  Batch(const Model& model, const Dataset& data, std::int64_t first, std::int64_t count) {
+    std::vector<std::int64_t> rows;
+    for (std::int64_t i = 0; i < count; ++i) rows.push_back(first + i);
+    const auto losses = model.losses();
+    for (std::size_t i = 0; i < data.inputs().size(); ++i) {
+      data.gather_input(i, rows, make(count, data.inputs()[i], inputs));
+    }
+    for (std::size_t i = 0; i < data.targets().size(); ++i) {
+      data.gather_target(i, rows, make(count, data.targets()[i], targets));
+      if (data.targets()[i].type == DType::i32 && !losses[i].loss.takes_classes()) {
+        number_classes(losses[i].loss);
+      }
+    }
+  }
+  std::vector<TensorView> inputs, targets;
+
+ private:
+  std::byte* make(std::int64_t count, const DataColumn& column, std::vector<TensorView>& views) {
+    std::vector<std::int64_t> extents = {count};
+    for (const std::int64_t d : column.sample.dims()) extents.push_back(d);
+    Tensor& tensor = tensors_.emplace_back(Shape(extents), column.type);
+    if (column.type == DType::i32) {
+      views.emplace_back(std::as_const(tensor).as<std::int32_t>());
+    } else {
+      views.emplace_back(std::as_const(tensor).as<float>());
+    }
+    return tensor.data();
+  }
+  /// A loss on signs takes the classes 0 and 1 as numbers.
+  void number_classes(const Loss& loss) {
+    const float first = loss.kind == Loss::Kind::hinge ? -1.0f : 0.0f;
+    const Tensor& labels = tensors_.back();
+    Tensor numbers(labels.shape());
+    std::ranges::transform(labels.as<std::int32_t>(), numbers.as<float>().begin(),
+                           [&](std::int32_t label) { return label == 0 ? first : 1.0f; });
+    targets.back() = std::as_const(tensors_.emplace_back(std::move(numbers))).as<float>();
+  }
+  std::list<Tensor> tensors_;
+};
+
+void put_back(const Model& from, Model& to) {
+  for (std::size_t i = 0; i < from.parameters().size(); ++i) {
+    Parameter& p = to.parameters()[i];
+    std::ranges::copy(from.parameters()[i].value.as<float>(), p.value.as<float>().begin());
+    ++p.version;
+  }
+}
+
+/// Norm of what `after` has more than `before`, by that of `before`, over some parameters.
+std::optional<double> change(const Model& before, const Model& after,
+                             const std::vector<std::size_t>& which) {
+  double changed = 0, squares = 0;
+  for (const std::size_t p : which) {
+    const auto old = before.parameters()[p].value.as<float>();
+    const Tensor& value = after.parameters()[p].value;
+    const auto now = value.as<float>();
+    for (std::size_t i = 0; i < old.size(); ++i) {
+      const double d = double{now[i]} - old[i];
+      changed += d * d;
+      squares += double{old[i]} * old[i];
+    }
+  }
+  if (!(squares > 0)) return std::nullopt;
+  return std::sqrt(changed / squares);
+}
+
+/// Of one layer, its weights' gradient in each batch as one row.
+struct Rows {
+  std::vector<std::vector<float>> of_batch;
+
+  void summarize(GradientExamination& to) const {
+    double norms = 0, cosines = 0, squares = 0, count = 0;
+    std::vector<double> norm;
+    for (const auto& row : of_batch) {
+      norm.push_back(std::sqrt(dot(row, row)));
+      norms += norm.back();
+      squares += dot(row, row);
+      count += static_cast<double>(row.size());
+    }
+    to.weights = norms / static_cast<double>(std::max<std::size_t>(1, of_batch.size()));
+    to.deviation = count > 0 ? std::sqrt(squares / count) : 0;
+    int pairs = 0;
+    for (std::size_t a = 0; a < of_batch.size(); ++a) {
+      for (std::size_t b = a + 1; b < of_batch.size(); ++b) {
+        if (!(norm[a] > 0) || !(norm[b] > 0)) continue;
+        cosines += dot(of_batch[a], of_batch[b]) / (norm[a] * norm[b]);
+        ++pairs;
+      }
+    }
+    if (pairs > 0) to.cosine = cosines / pairs;
+  }
+};
+
+}  // namespace
+
+void examine_pull(const Model& model, const Backend& backend, const Dataset& data,
+                  const ExaminationOptions& options, Examination& to) {
+  if (options.gradient_batches < 1 || model.losses().empty()) return;
+  Model copy = copy_of(model);
+  TrainerOptions training = options.training;
+  training.nan_check = NanCheck::none;  // what is not finite is a finding
+  Trainer trainer(copy, backend, training);
+  if (!options.checkpoint.empty()) trainer.load_checkpoint(options.checkpoint);
+  trainer.use_schedule({});
+  const std::int64_t count = std::min(options.gradient_batch, data.size());
+  const std::int64_t batches =
+      std::max<std::int64_t>(1, std::min(options.gradient_batches, data.size() / count));
+  const auto subjects = subjects_of(model);
+  std::map<std::string, Rows> rows;
+  std::map<std::string, double> norms;
+  const auto layer_named = [&](const std::string& name) {
+    return std::ranges::find(to.layers, name, &LayerExamination::name);
+  };
+  for (std::int64_t b = 0; b < batches; ++b) {
+    put_back(model, copy);
+    const Batch batch(model, data, b * count, count);
+    Pull pull;
+    trainer.observe(&pull);
+    to.gradient_loss += trainer.step(batch.inputs, batch.targets) / static_cast<double>(batches);
+    trainer.observe(nullptr);
+    for (const auto& [layer, norm] : pull.outputs)
+      norms[layer] += norm / static_cast<double>(batches);
+    for (const LayerSubject& s : subjects) {
+      std::vector<float> row;
+      for (const std::size_t p : s.weights) {
+        const auto& gradient = pull.gradients[model.parameters()[p].name];
+        row.insert(row.end(), gradient.begin(), gradient.end());
+      }
+      const auto layer = layer_named(s.name);
+      if (b == 0 && layer != to.layers.end()) layer->update = change(model, copy, s.weights);
+      if (!row.empty()) rows[s.name].of_batch.push_back(std::move(row));
+    }
+  }
+  to.gradient_batches = batches;
+  LayerExamination* before = nullptr;
+  for (LayerExamination& layer : to.layers) {
+    const bool has_output = norms.contains(layer.name), has_rows = rows.contains(layer.name);
+    if (!has_output && !has_rows) continue;
+    GradientExamination& gradient = layer.gradient.emplace();
+    if (has_rows) rows[layer.name].summarize(gradient);
+    if (!has_output) continue;
+    gradient.output = norms[layer.name];
+    if (!layer.is_judged) continue;
+    if (before != nullptr && *gradient.output > 0) {
+      before->gradient->to_next = *before->gradient->output / *gradient.output;
+    }
+    before = &layer;
+  }
+}
+
+}  // namespace soma

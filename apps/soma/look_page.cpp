@@ -18,7 +18,7 @@ body{margin:0 auto;max-width:1200px;padding:28px 20px;background:var(--bg);color
 h1{font-size:24px;margin:0;overflow-wrap:anywhere}h2{font-size:17px;margin:0 0 8px}h3{font-size:15px;margin:18px 0 6px}
 p{margin:4px 0 10px;color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
 nav{display:flex;flex-wrap:wrap;gap:4px 14px;margin:12px 0;font-size:14px}nav a{color:var(--focus);text-decoration:none;border-radius:4px}nav a:hover{text-decoration:underline}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(104px,1fr));gap:10px;margin:16px 0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(114px,1fr));gap:10px;margin:16px 0}
 .tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
 .tile b{display:block;font-size:20px;font-weight:600;white-space:nowrap}.tile span{color:var(--soft);font-size:13px}
 section{margin:0 0 14px;overflow-x:auto}
@@ -29,7 +29,7 @@ figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px;margin
 svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis{stroke:var(--soft)}
 .mark{stroke-dasharray:5 4;stroke-width:1.5}polyline{fill:none;stroke-width:2;stroke-linejoin:round}
 .key{font-weight:400;font-size:13px;margin-left:9px;white-space:nowrap}.key:before{content:"\25CF\00A0"}
-img{display:block;max-width:100%;height:auto;image-rendering:pixelated;border-radius:2px}
+img{display:block;max-width:100%;height:auto;image-rendering:pixelated;border-radius:2px;outline:1px solid var(--line)}
 .frame{position:relative;display:inline-block;max-width:100%}.frame i{position:absolute;border:2px solid var(--field);outline:1px solid rgba(0,0,0,.45);border-radius:1px}
 .pair{display:flex;gap:6px;align-items:flex-end}
 .ramp{display:inline-block;width:110px;height:9px;border-radius:3px;vertical-align:middle;margin:0 7px;border:1px solid var(--line)}

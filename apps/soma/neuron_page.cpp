@@ -18,7 +18,8 @@ double scale_for(const Picture& picture, double room, double most) {
 }
 
 /// Weights as pictures: a tile for each channel of [R,S,C] or each unit of [U,R,S].
-std::string weights_picture(const soma::NeuronWeights& w, bool incoming) {
+std::string weights_picture(const soma::NeuronWeights& w, bool incoming,
+                            const std::string& gate = "") {
   const float most = largest(w.values);
   const auto& s = w.shape;
   std::vector<Picture> tiles;
@@ -56,7 +57,7 @@ std::string weights_picture(const soma::NeuronWeights& w, bool incoming) {
   const Picture whole =
       grid(tiles, grid_columns(std::ssize(tiles), tiles[0].height, tiles[0].width));
   const double room = tiles.size() == 1 ? 260 : 560;
-  return figure((incoming ? "From " : "To ") + w.layer + ": " + w.parameter + " " + s.str(),
+  return figure((incoming ? "From " : "To ") + w.layer + ": " + w.parameter + gate + " " + s.str(),
                 img(whole, scale_for(whole, room, 26), "Weights " + w.parameter),
                 what + signed_key(most));
 }
@@ -74,7 +75,13 @@ std::string weights_section(const Subject& subject, const NeuronStudy& s) {
   for (const soma::NeuronWeights& w : s.incoming) {
     const bool named = subject.kind == Kind::record && w.shape.rank() == 1 &&
                        w.values.size() <= 40 && w.layer == subject.model().inputs()[0].name;
-    html += named ? weights_bars(subject, w) : weights_picture(w, true);
+    // Several rows of one parameter are those of the gates, in its order.
+    const auto same = std::ranges::count(s.incoming, w.parameter, &soma::NeuronWeights::parameter);
+    const auto before = std::count_if(s.incoming.data(), &w, [&](const soma::NeuronWeights& other) {
+      return other.parameter == w.parameter;
+    });
+    const std::string gate = same > 1 ? ", gate " + std::to_string(before + 1) : "";
+    html += named ? weights_bars(subject, w) : weights_picture(w, true, gate);
   }
   std::string out;
   for (const soma::NeuronWeights& w : s.outgoing) out += weights_picture(w, false);

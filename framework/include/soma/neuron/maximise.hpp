@@ -30,7 +30,7 @@ struct MaximiseOptions {
   double rate = 0.1;
   double decay = 0.01;
   double smooth = 0.25;
-  double shaping = 0.7;
+  double shaping = 0.5;
   float low = 0, high = 1;     ///< what an element can be
   float background = 0;        ///< what it is without reason to be otherwise
   double noise = 0.1;          ///< x starts as background + uniform in [0, noise) * (high - low)

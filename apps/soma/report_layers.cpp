@@ -23,12 +23,22 @@ std::string cells(const std::optional<LayerHealth::Spread>& spread) {
   return cell(spread->mean) + cell(spread->deviation);
 }
 
-std::string note_of(const LayerHealth& h) {
+/// The largest update of a layer over the epochs: a schedule that ends at 0 ends without any.
+double largest_update(const std::vector<HealthLog::Epoch>& epochs, const std::string& layer) {
+  double most = 0;
+  for (const HealthLog::Epoch& epoch : epochs) {
+    const auto found = std::ranges::find(epoch.layers, layer, &LayerHealth::layer);
+    if (found != epoch.layers.end()) most = std::max(most, found->update.value_or(0));
+  }
+  return most;
+}
+
+std::string note_of(const LayerHealth& h, const std::vector<HealthLog::Epoch>& epochs) {
   if (!h.alarms.empty()) return h.alarms;
   if (h.dead.value_or(0) > kLimits.dead) return "most units are dead";
   if (h.gradients && h.gradients->deviation < kNoGradient) return "gradient vanishes";
   if (h.update.value_or(0) > kLimits.update) return "updates are large";
-  if (h.update && *h.update < kSmallUpdate) return "weights hardly move";
+  if (h.update && largest_update(epochs, h.layer) < kSmallUpdate) return "weights hardly move";
   return "";
 }
 
@@ -135,7 +145,7 @@ std::string health_section(const Report& report) {
   for (int i = 0; i < 3; ++i) html += "<th class=\"n\">mean</th><th class=\"n\">dev.</th>";
   html += "<th class=\"n\">zeros</th><th class=\"n\">dead</th></tr>\n";
   for (const LayerHealth& h : last.layers) {
-    const std::string note = note_of(h);
+    const std::string note = note_of(h, report.health);
     html += "<tr" + std::string(note.empty() ? "" : " class=\"look\"") + "><td>" +
             escape_html(h.layer) + "</td>" + cells(h.weights) + cells(h.gradients) +
             cells(h.activations) + cell(h.zeros, true) + cell(h.dead, true) + cell(h.update) +

@@ -267,8 +267,8 @@ Finding scale(const Setting& setting) {
   for (std::size_t i = 0; i < rows.size(); ++i)
     fan_in.emplace_back(static_cast<double>(i + 1), rows[i].fan_in);
   fan_in.emplace_back(4, kSynapses);
-  found.picture = Plot("Inputs of one neuron",
-                       "1 lenet5, 2 resnet20, 3 char-gpt, 4 a cortical neuron", "mean fan-in")
+  found.picture = Plot("Inputs of one neuron", "", "mean fan-in")
+                      .names_x({"lenet5", "resnet20", "char-gpt", "a cortical neuron"})
                       .log_y()
                       .bars("", fan_in)
                       .svg();

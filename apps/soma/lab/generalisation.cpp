@@ -389,7 +389,8 @@ Finding sparse_and_dense(const Setting& setting) {
       {"relu_zero", relu.first}, {"sigmoid_zero", sigmoid.first}, {"tanh_zero", tanh.first}};
   found.seeds = {setting.seed};
   found.picture =
-      Plot("Silent outputs", "1 ReLU, 2 sigmoid, 3 tanh", "%")
+      Plot("Silent outputs", "activation of the hidden neurons", "%")
+          .names_x({"ReLU", "sigmoid", "tanh"})
           .bars("", {{1, 100 * relu.first}, {2, 100 * sigmoid.first}, {3, 100 * tanh.first}})
           .svg();
   return found;

@@ -610,9 +610,14 @@ Finding six_cures(const Setting& setting) {
   found.measured =
       "Neurons of the second layer without any gradient after 400 updates, and right answers: " +
       text + ". " + std::to_string(better) + " of 6 cures left fewer dead.";
-  const char* axis = "1 ReLU, 2 leaky, 3 PReLU, 4 ELU, 5 GELU, 6 lower rate; 7 poor start, 8 He";
-  found.picture = Plot("Neurons without gradient", axis, "%").bars("", dead_bars).svg() +
-                  Plot("Right answers", axis, "%").bars("", right_bars).svg();
+  const auto draw = [](const char* title, const Points& bars) {
+    return Plot(title, "ReLU at a large rate and its cures; ReLU from a poor start and its cure",
+                "%")
+        .names_x({"ReLU", "leaky", "PReLU", "ELU", "GELU", "rate", "start", "He"})
+        .bars("", bars)
+        .svg();
+  };
+  found.picture = draw("Neurons without gradient", dead_bars) + draw("Right answers", right_bars);
   return found;
 }
 

@@ -160,8 +160,9 @@ Finding threshold_blocks(const Setting& setting) {
       {"tanh_accuracy", tanh.accuracy}};
   found.seeds = {setting.seed};
   found.picture =
-      Plot("Gradient of the hidden weights at the first update", "1 step, 2 sigmoid, 3 tanh",
+      Plot("Gradient of the hidden weights at the first update", "activation of the hidden neurons",
            "norm")
+          .names_x({"step", "sigmoid", "tanh"})
           .bars("",
                 {{1, step.first_gradient}, {2, sigmoid.first_gradient}, {3, tanh.first_gradient}})
           .svg();

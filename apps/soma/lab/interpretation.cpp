@@ -169,7 +169,7 @@ std::string star(const std::string& title, const Toy& toy) {
   for (const auto& [a, b] : toy.directions) longest = std::max(longest, std::hypot(a, b));
   Plot plot(title, "weight to neuron 1", "weight to neuron 2");
   // The same unit on both axes.
-  plot.range_x(-2.2, 2.2).range_y(-1.2, 1.2);
+  plot.range_x(-2.1, 2.1).range_y(-1.2, 1.2);
   for (const auto& [a, b] : toy.directions) plot.line("", {{0, 0}, {a / longest, b / longest}});
   return plot.svg();
 }

@@ -11,7 +11,7 @@ namespace lab {
 namespace {
 
 constexpr double kWidth = 560, kHeight = 320;
-constexpr double kLeft = 66, kRight = 14, kTop = 12, kBottom = 46;
+constexpr double kLeft = 86, kRight = 14, kTop = 12, kBottom = 46;
 
 std::string pixel(double value) {
   char text[32];

@@ -1,12 +1,17 @@
 #include "soma/predictor.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <numeric>
 #include <thread>
 
 #include "soma/error.hpp"
 #include "soma/philox.hpp"
+#include "soma/trainer.hpp"
 
 namespace soma {
 namespace {
@@ -77,6 +82,64 @@ TEST_P(PredictorOn, RefusesSizesThatDoNotFit) {
   EXPECT_THROW(predict.run({in.data(), 143}, {out.data(), 5}), ShapeError);
   EXPECT_THROW(predict.run({in.data(), 144}, {out.data(), 4}), ShapeError);
   EXPECT_THROW(predict.run({in.data(), 3 * 144}, {out.data(), 15}), ShapeError);
+}
+
+/// How often each thread of this process but the calling one was given a CPU.
+std::map<std::string, std::string> turns_of_other_threads() {
+  std::map<std::string, std::string> turns;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    const std::string id = task.path().filename().string();
+    if (id == std::to_string(gettid())) continue;
+    std::ifstream file(task.path() / "status");
+    for (std::string line; std::getline(file, line);) {
+      if (line.find("ctxt_switches") != std::string::npos) turns[id] += line + "\n";
+    }
+  }
+  return turns;
+}
+/// The same once they are idle: a runtime's workers look for more work for a while.
+std::map<std::string, std::string> turns_when_idle() {
+  auto turns = turns_of_other_threads();
+  for (int i = 0; i < 100; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    auto later = turns_of_other_threads();
+    if (later == turns) break;
+    turns = std::move(later);
+  }
+  return turns;
+}
+
+TEST_P(PredictorOn, WakesNoWorkerForATinyNet) {
+  Model net({16}, "tiny");
+  net.add(Dense{.units = 32, .activation = "tanh"}).add(Dense{.units = 32, .activation = "tanh"});
+  net.add(Dense{.units = 1});
+  net.initialize(5);
+  const Backend b = backend(GetParam());
+  const Predictor predict(net, b, {.max_batch = 1, .threads = 2});
+  net.set_loss(Loss::mean_squared_error);
+  Trainer trainer(net, b, {.optimizer = Adam{}, .threads = 2});
+  const std::vector<float> x(4 * 16, 0.5f), y(4, 1.0f);
+  std::vector<float> out(1);
+  predict.run({x.data(), 16}, out);
+  trainer.step(x, y);
+  const auto before = turns_when_idle();
+  for (int i = 0; i < 100; ++i) {
+    predict.run({x.data(), 16}, out);
+    trainer.step(x, y);
+  }
+  EXPECT_EQ(turns_of_other_threads(), before);
+
+  // A larger one does, sooner or later on a busy machine, unless the backend has one thread only.
+  const bool serial = GetParam() == "reference";
+  const Predictor batch(trained_model(), b, {.max_batch = 256, .threads = 2});
+  const auto inputs = samples(256);
+  std::vector<float> classes(256 * 5);
+  bool woken = false;
+  for (int i = 0; i < (serial ? 1 : 500) && !woken; ++i) {
+    batch.run(inputs, classes);
+    woken = turns_of_other_threads() != before;
+  }
+  EXPECT_NE(woken, serial);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, PredictorOn, testing::Values("reference", "tbb", "onednn"),

@@ -12,8 +12,9 @@ namespace {
 
 class EpilogueFusion {
  public:
-  EpilogueFusion(Graph& graph, Purpose purpose)
+  EpilogueFusion(Graph& graph, Purpose purpose, const std::function<bool(const Op&)>& takes)
       : graph_(graph),
+        takes_(takes),
         builder_(graph, purpose),
         purpose_(purpose),
         uses_(graph.values.size(), 0),
@@ -82,15 +83,13 @@ class EpilogueFusion {
       const bool takes_second = second > first;
       Epilogue more;
       more.residual = node.inputs[takes_second ? 0 : 1];
-      rebuild(takes_second ? second : first, more, node);
-      return true;
+      return rebuild(takes_second ? second : first, more, node);
     }
     if (!ops::is_activation_family(node.op.family()) || node.op.direction() != "fwd") return false;
     const std::string name = fusible_name(node.op);
     const int source = name.empty() ? -1 : host(node.inputs[0], false, name);
     if (source < 0) return false;
-    rebuild(source, {.residual = -1, .activation = name}, node);
-    return true;
+    return rebuild(source, {.residual = -1, .activation = name}, node);
   }
 
   /// Of the activation as epilogues call it; "" if they do not have it.
@@ -110,19 +109,21 @@ class EpilogueFusion {
     std::string activation = {};
   };
 
-  /// Puts node `n`, with more in its epilogue, in the place of `by`, whose output it computes.
-  void rebuild(int n, const Epilogue& more, const Graph::Node& by) {
+  /// Puts node `n`, with more in its epilogue, in the place of `by`, whose output it computes;
+  /// false if the backend refuses it.
+  bool rebuild(int n, const Epilogue& more, const Graph::Node& by) {
     const Graph::Node old = graph_.nodes[at(n)];
     const Shape shape = graph_.shape(old.outputs[0]);
     Graph::Node node = old;
     node.op = with(old.op, more);
+    if (!takes_(node.op)) return false;
     if (more.residual >= 0) node.inputs.push_back(reshaped(more.residual, shape));
     erase(n);
     const int result = by.outputs[0];
     if (graph_.shape(result) == shape) {
       node.outputs[0] = result;
       keep(std::move(node));
-      return;
+      return true;
     }
     // The result is the same in another shape.
     keep(std::move(node));
@@ -133,6 +134,7 @@ class EpilogueFusion {
     graph_.values[at(result)].view_of = old.outputs[0];
     uses_[at(old.outputs[0])] = 1;
     keep(std::move(view));
+    return true;
   }
 
   static Op with(const Op& op, const Epilogue& more) {
@@ -183,6 +185,7 @@ class EpilogueFusion {
   }
 
   Graph& graph_;
+  const std::function<bool(const Op&)>& takes_;
   GraphBuilder builder_;
   Purpose purpose_;
   std::vector<int> uses_, producer_;  // per value
@@ -190,6 +193,8 @@ class EpilogueFusion {
 
 }  // namespace
 
-void fuse_epilogues(Graph& graph, Purpose purpose) { EpilogueFusion(graph, purpose).run(); }
+void fuse_epilogues(Graph& graph, Purpose purpose, const std::function<bool(const Op&)>& takes) {
+  EpilogueFusion(graph, purpose, takes).run();
+}
 
 }  // namespace soma

@@ -12,8 +12,9 @@ namespace soma {
 
 /// Computes on the way out of a contraction or a batch norm what only its result is used for: a sum
 /// with another value becomes its residual, an activation its epilogue's (when training, and behind
-/// a norm, only relu; see Epilogue). Before losses and backward are appended.
-void fuse_epilogues(Graph& graph, Purpose purpose);
+/// a norm, only relu; see Epilogue). Where `takes` refuses the fused op, the plain ones stay.
+/// Before losses and backward are appended.
+void fuse_epilogues(Graph& graph, Purpose purpose, const std::function<bool(const Op&)>& takes);
 
 /// Of an inference: makes a batch norm that alone uses the result of a contraction part of that
 /// contraction's weights and bias, where `may_change` says so of the contraction. Appends them to

@@ -90,7 +90,7 @@ LossProbe::LossProbe(const Model& model, const Backend& backend, std::int64_t ba
   s.batch = batch;
   s.threads = usable_threads(threads);
   Graph graph = build_graph(model.state(), batch, Purpose::infer);
-  fuse_epilogues(graph, Purpose::infer);
+  fuse_epilogues(graph, Purpose::infer, [&](const Op& op) { return backend.supports(op); });
   append_losses(graph, model, Purpose::infer);
   s.forward = s.compile(std::move(graph));
   s.training = build_graph(model.state(), batch, Purpose::train, Behaviour::prediction);

@@ -10,7 +10,7 @@ namespace soma {
 MemoryPlan training_memory(const Model& model, const Backend& backend, std::int64_t batch,
                            const Optimizer& optimizer) {
   Graph graph = build_graph(model.state(), batch, Purpose::train);
-  fuse_epilogues(graph, Purpose::train);
+  fuse_epilogues(graph, Purpose::train, [&](const Op& op) { return backend.supports(op); });
   append_losses(graph, model, Purpose::train);
   append_backward(graph);
   append_update(graph, optimizer, {});

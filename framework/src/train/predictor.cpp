@@ -84,7 +84,7 @@ void rewrite(Graph& graph, std::vector<Parameter>& parameters, const Backend& ba
   fold_normalization(graph, parameters, [&](const Op& op) {
     return backend.supports(op) && backend.prepare(op).info().exactness == Exactness::bounded;
   });
-  fuse_epilogues(graph, Purpose::infer);
+  fuse_epilogues(graph, Purpose::infer, [&](const Op& op) { return backend.supports(op); });
   remove_dead_nodes(graph);
 }
 

@@ -11,7 +11,9 @@ namespace soma {
 
 Graph Trainer::State::gradient_graph(std::int64_t batch, bool plain, bool share_of_batch) const {
   Graph graph = build_graph(model.state(), batch, Purpose::train);
-  if (!plain) fuse_epilogues(graph, Purpose::train);
+  if (!plain) {
+    fuse_epilogues(graph, Purpose::train, [&](const Op& op) { return backend.supports(op); });
+  }
   freeze_layers(graph, frozen);
   append_losses(graph, model, Purpose::train);
   append_backward(graph, {.apart = layers_with_gradient_hooks(graph, hooks),
@@ -70,7 +72,7 @@ Trainer::State::Compiled& Trainer::State::evaluation_program(std::int64_t batch)
   if (compiled.program) return compiled;
   Graph graph = build_graph(model.state(), batch, Purpose::infer);
   if (!is_watched()) {
-    fuse_epilogues(graph, Purpose::infer);
+    fuse_epilogues(graph, Purpose::infer, [&](const Op& op) { return backend.supports(op); });
     remove_dead_nodes(graph);
   }
   append_losses(graph, model, Purpose::infer);

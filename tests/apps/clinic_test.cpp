@@ -56,15 +56,17 @@ Model with_saturation() {
   return net;
 }
 
-Model with_duplicates() {
+/// Only `distinct` units of h1 are of their own kind, the others copies at another scale.
+Model with_copies(std::size_t distinct) {
   Model net = stack("relu", 2);
   const auto weight = numbers(net, "h1.weight");
-  constexpr std::size_t kHalf = kWidth / 2;
-  for (std::size_t u = 0; u < kHalf; ++u) {
-    for (std::size_t i = 0; i < 4; ++i) weight[(u + kHalf) * 4 + i] = 2 * weight[u * 4 + i];
+  for (auto u = distinct; u < std::size_t{kWidth}; ++u) {
+    for (std::size_t i = 0; i < 4; ++i) weight[u * 4 + i] = 2 * weight[u % distinct * 4 + i];
   }
   return net;
 }
+Model with_duplicates() { return with_copies(kWidth / 4); }
+Model with_few_duplicates() { return with_copies(kWidth / 2); }
 
 Model with_vanishing() { return stack("sigmoid", 10); }
 
@@ -100,7 +102,8 @@ const PlantedCase kPlanted[] = {
     {"half_the_units_dead", with_dead_units, "dead-units", "h2", -1},
     {"saturated_layer", with_saturation, "saturated-units", "h2", -1},
     {"vanishing_stack", with_vanishing, "vanishing-gradient", "h1", -1},
-    {"duplicates", with_duplicates, "duplicate-units", "h1", 0.5},
+    {"duplicates", with_duplicates, "duplicate-units", "h1", 0.75},
+    {"half_of_them_duplicates", with_few_duplicates, "", "", -1},
     {"exploding_stack", with_explosion, "exploding-gradient", "h1", -1},
     {"not_finite", with_infinity, "not-finite", "h2", -1},
     {"three_of_sixteen_dead", with_few_dead_units, "", "", -1},
@@ -168,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(Clinic, PlantedIllness, testing::ValuesIn(kPlanted),
 TEST(Clinic, KnowsEachUnitThatIsDeadRareOrATwin) {
   const TemporaryFolder folder;
   with_few_dead_units().save(folder.path() / "dead.safetensors");
-  with_duplicates().save(folder.path() / "twins.safetensors");
+  with_few_duplicates().save(folder.path() / "twins.safetensors");
   const json dead = inspect(folder, {"dead.safetensors", "--data", "iris"});
   for (const json& unit : layer(dead, "h2")["neurons"]) {
     const int index = unit["index"];

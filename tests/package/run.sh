@@ -17,7 +17,7 @@ if [ -n "$sanitize" ]; then
   build=$work/soma
   cmake -S "$source" -B "$build" -G "$generator" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DSOMA_SANITIZE="$sanitize" -DSOMA_BACKEND_TBB=OFF -DSOMA_BACKEND_ONEDNN=OFF \
-    -DSOMA_BUILD_APPS=OFF -DSOMA_BUILD_TESTS=OFF -DSOMA_BUILD_BENCH=OFF >"$work/configure.log" || { cat "$work/configure.log"; exit 1; }
+    -DSOMA_BUILD_PLUGINS=OFF -DSOMA_BUILD_APPS=OFF -DSOMA_BUILD_TESTS=OFF -DSOMA_BUILD_BENCH=OFF >"$work/configure.log" || { cat "$work/configure.log"; exit 1; }
   cmake --build "$build"
 fi
 cmake --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }

@@ -15,7 +15,7 @@ namespace soma {
 struct AlarmLimits {
   double dead = 0.4;        ///< share of a layer's units that never fire: above
   double saturated = 0.4;   ///< share of its units that are saturated: above
-  double duplicates = 0.4;  ///< share of its units that say what an earlier one says: above
+  double duplicates = 0.6;  ///< share of its units that say what an earlier one says: above
   double vanishing = 1e-3;  ///< gradient of a layer by that of the last one: below
   double exploding = 1e3;   ///< the same: above
   double update = 0.1;      ///< norm of one update by that of the weights: above

@@ -40,6 +40,8 @@ struct UnitExamination {
 inline constexpr double kRareSamples = 0.01, kSaturatedResponses = 0.9;
 /// Cosine of the weights, and correlation of responses in magnitude, from which on units are twins.
 inline constexpr double kTwinWeights = 0.9999, kTwinResponses = 0.999;
+/// Fewer responses than that agree by chance: they make no twins.
+inline constexpr std::int64_t kFewResponses = 32;
 
 /// A layer's weights: its parameters of two axes or more, or if it has none, all it has.
 struct WeightExamination {

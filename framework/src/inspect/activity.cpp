@@ -169,6 +169,7 @@ void Activity::find_twins(LayerExamination& to, std::span<const float> weights) 
       rows[u * n + r] = static_cast<float>(kept_[r * units() + u] - mean);
     }
   }
+  if (static_cast<std::int64_t>(n) < kFewResponses) skip.assign(units(), true);
   const auto alike = twins_of(rows, units(), skip, kTwinResponses, true);
   std::vector<std::int64_t> heavy(units(), -1);
   if (weights.size() / units() > 1) {

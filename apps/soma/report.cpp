@@ -99,9 +99,11 @@ std::string charts(const Report& report) {
   const double cap = loss_limit(train, test);
   const auto left_out =
       std::erase_if(train.points, [&](const auto& point) { return point.second > cap; });
-  const std::string title = left_out == 0 ? "Loss"
-                                          : "Loss (" + std::to_string(left_out) + " points above " +
-                                                brief_number(cap) + " left out)";
+  const std::string title = left_out == 0
+                                ? "Loss"
+                                : "Loss (" + std::to_string(left_out) +
+                                      (left_out == 1 ? " point above " : " points above ") +
+                                      brief_number(cap) + " left out)";
   std::vector<std::string> drawn = {line_chart(title, "epochs", {train, test})};
   // One epoch is a point and no curve; the tiles say it already.
   if (report.epochs.size() > 1) {

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <list>
 #include <map>
+#include <numeric>
 #include <optional>
-#include <utility>
 
 #include "inspect/subject.hpp"
+#include "neuron/data_batches.hpp"
 
 namespace soma {
 namespace {
@@ -41,49 +41,6 @@ class Pull final : public StepObserver {
       }
     }
   }
-};
-
-/// Some samples as a step takes them.
-class Batch {
- public:
-  Batch(const Model& model, const Dataset& data, std::int64_t first, std::int64_t count) {
-    std::vector<std::int64_t> rows;
-    for (std::int64_t i = 0; i < count; ++i) rows.push_back(first + i);
-    const auto losses = model.losses();
-    for (std::size_t i = 0; i < data.inputs().size(); ++i) {
-      data.gather_input(i, rows, make(count, data.inputs()[i], inputs));
-    }
-    for (std::size_t i = 0; i < data.targets().size(); ++i) {
-      data.gather_target(i, rows, make(count, data.targets()[i], targets));
-      if (data.targets()[i].type == DType::i32 && !losses[i].loss.takes_classes()) {
-        number_classes(losses[i].loss);
-      }
-    }
-  }
-  std::vector<TensorView> inputs, targets;
-
- private:
-  std::byte* make(std::int64_t count, const DataColumn& column, std::vector<TensorView>& views) {
-    std::vector<std::int64_t> extents = {count};
-    for (const std::int64_t d : column.sample.dims()) extents.push_back(d);
-    Tensor& tensor = tensors_.emplace_back(Shape(extents), column.type);
-    if (column.type == DType::i32) {
-      views.emplace_back(std::as_const(tensor).as<std::int32_t>());
-    } else {
-      views.emplace_back(std::as_const(tensor).as<float>());
-    }
-    return tensor.data();
-  }
-  /// A loss on signs takes the classes 0 and 1 as numbers.
-  void number_classes(const Loss& loss) {
-    const float first = loss.kind == Loss::Kind::hinge ? -1.0f : 0.0f;
-    const Tensor& labels = tensors_.back();
-    Tensor numbers(labels.shape());
-    std::ranges::transform(labels.as<std::int32_t>(), numbers.as<float>().begin(),
-                           [&](std::int32_t label) { return label == 0 ? first : 1.0f; });
-    targets.back() = std::as_const(tensors_.emplace_back(std::move(numbers))).as<float>();
-  }
-  std::list<Tensor> tensors_;
 };
 
 void put_back(const Model& from, Model& to) {
@@ -153,6 +110,8 @@ void examine_pull(const Model& model, const Backend& backend, const Dataset& dat
   const std::int64_t count = std::min(options.gradient_batch, data.size());
   const std::int64_t batches =
       std::max<std::int64_t>(1, std::min(options.gradient_batches, data.size() / count));
+  DataBatches reader(model, data);
+  std::vector<std::int64_t> samples(static_cast<std::size_t>(count));
   const auto subjects = subjects_of(model);
   std::map<std::string, Rows> rows;
   std::map<std::string, double> norms;
@@ -161,10 +120,11 @@ void examine_pull(const Model& model, const Backend& backend, const Dataset& dat
   };
   for (std::int64_t b = 0; b < batches; ++b) {
     put_back(model, copy);
-    const Batch batch(model, data, b * count, count);
+    std::iota(samples.begin(), samples.end(), b * count);
     Pull pull;
     trainer.observe(&pull);
-    to.gradient_loss += trainer.step(batch.inputs, batch.targets) / static_cast<double>(batches);
+    to.gradient_loss += trainer.step(reader.inputs(samples), reader.targets(samples)) /
+                        static_cast<double>(batches);
     trainer.observe(nullptr);
     for (const auto& [layer, norm] : pull.outputs)
       norms[layer] += norm / static_cast<double>(batches);

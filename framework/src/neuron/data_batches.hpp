@@ -10,6 +10,7 @@
 #include "soma/dataset.hpp"
 #include "soma/error.hpp"
 #include "soma/model.hpp"
+#include "train/data_fit.hpp"
 
 namespace soma {
 
@@ -17,16 +18,16 @@ namespace soma {
 class DataBatches {
  public:
   /// Throws ShapeError unless the data's inputs are the model's.
-  DataBatches(const Model& model, const Dataset& data) : data_(data) {
-    const auto& takes = model.inputs();
-    if (takes.size() != data.inputs().size()) {
-      throw ShapeError("data '" + data.name() + "': expected " + std::to_string(takes.size()) +
+  DataBatches(const Model& model, const Dataset& data) : data_(data), losses_(model.losses()) {
+    const auto& wanted = model.inputs();
+    if (wanted.size() != data.inputs().size()) {
+      throw ShapeError("data '" + data.name() + "': expected " + std::to_string(wanted.size()) +
                        " inputs, got " + std::to_string(data.inputs().size()));
     }
-    for (const ModelInput& input : takes) {
+    for (const ModelInput& input : wanted) {
       auto at = std::ranges::find(data.inputs(), input.name, &DataColumn::name);
-      if (takes.size() == 1) at = data.inputs().begin();
-      if (at == data.inputs().end() || at->sample != input.shape || at->type != input.type) {
+      if (wanted.size() == 1) at = data.inputs().begin();
+      if (at == data.inputs().end() || !takes(input, *at)) {
         throw ShapeError("data '" + data.name() + "': expected an input '" + input.name + "' " +
                          input.shape.str() + " of " + name_of(input.type) +
                          (at == data.inputs().end() ? "" : ", got " + at->sample.str()));
@@ -35,7 +36,8 @@ class DataBatches {
     }
   }
 
-  /// The inputs of the rows, and their targets in the order of the data; valid until the next call.
+  /// The inputs of the rows, and their targets in the order of the data, as the model's losses take
+  /// them; valid until the next call.
   std::span<const TensorView> inputs(std::span<const std::int64_t> rows) {
     bytes_.resize(columns_.size());
     views_.clear();
@@ -54,7 +56,10 @@ class DataBatches {
       const DataColumn& column = data_.targets()[i];
       read(target_bytes_[i], column, rows,
            [&](std::byte* to) { data_.gather_target(i, rows, to); });
-      target_views_.push_back(view(target_bytes_[i], column.type));
+      const bool numbers =
+          column.type == DType::i32 && i < losses_.size() && !losses_[i].loss.takes_classes();
+      if (numbers) number_classes(losses_[i].loss, target_bytes_[i]);
+      target_views_.push_back(view(target_bytes_[i], numbers ? DType::f32 : column.type));
     }
     return target_views_;
   }
@@ -86,6 +91,7 @@ class DataBatches {
   }
 
   const Dataset& data_;
+  std::vector<OutputLoss> losses_;
   std::vector<std::size_t> columns_;  // of the data, per input of the model
   std::vector<std::vector<std::byte>> bytes_, target_bytes_;
   std::vector<TensorView> views_, target_views_;

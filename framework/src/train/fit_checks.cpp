@@ -1,16 +1,13 @@
+#include <cstring>
+
 #include "soma/error.hpp"
+#include "train/data_fit.hpp"
 #include "train/trainer_state.hpp"
 
 namespace soma {
 namespace {
 
 std::string quoted(const std::string& name) { return "'" + name + "'"; }
-
-/// One input: shape and type, and that a model of plain rows takes samples of any shape.
-bool takes(const ModelInput& input, const DataColumn& column) {
-  return input.type == column.type && input.shape.elements() == column.sample.elements() &&
-         (input.shape == column.sample || input.shape.rank() == 1);
-}
 
 /// What one loss takes as targets of one sample, in words; empty if it takes these.
 std::string problem_with(const OutputLoss& on, const Shape& output, const DataColumn& target,
@@ -38,6 +35,21 @@ std::string problem_with(const OutputLoss& on, const Shape& output, const DataCo
 }
 
 }  // namespace
+
+bool takes(const ModelInput& input, const DataColumn& column) {
+  return input.type == column.type && input.shape.elements() == column.sample.elements() &&
+         (input.shape == column.sample || input.shape.rank() == 1);
+}
+
+void number_classes(const Loss& loss, std::span<std::byte> labels) {
+  const float first = loss.kind == Loss::Kind::hinge ? -1.0f : 0.0f;
+  for (std::size_t at = 0; at + sizeof(float) <= labels.size(); at += sizeof(float)) {
+    std::int32_t label;
+    std::memcpy(&label, &labels[at], sizeof label);
+    const float number = label == 0 ? first : 1.0f;
+    std::memcpy(&labels[at], &number, sizeof number);
+  }
+}
 
 void require_fit(const Model& model, const Dataset& data) {
   const std::string who = "model " + quoted(model.name()) + " and data set " + quoted(data.name()) +

@@ -1,7 +1,6 @@
 #include "soma/trainer.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <limits>
 
@@ -10,6 +9,7 @@
 #include "program/timeline.hpp"
 #include "soma/transfer.hpp"
 #include "train/batches.hpp"
+#include "train/data_fit.hpp"
 #include "train/scorer.hpp"
 #include "train/threads.hpp"
 #include "train/trainer_state.hpp"
@@ -119,14 +119,8 @@ void Trainer::State::number_classes(const Compiled& compiled, const Dataset& dat
     std::byte* to = compiled.instance.targets(i);
     const TensorInfo& wanted = graph.values[static_cast<std::size_t>(graph.losses[i].targets)].info;
     if (data.targets()[i].type != DType::i32 || wanted.dtype != DType::f32) continue;
-    // Classes 0 and 1, in place: both types have four bytes.
-    const float first = model.losses()[i].loss.kind == Loss::Kind::hinge ? -1.0f : 0.0f;
-    for (std::int64_t e = 0; e < wanted.shape.elements(); ++e, to += sizeof(float)) {
-      std::int32_t label;
-      std::memcpy(&label, to, sizeof label);
-      const float number = label == 0 ? first : 1.0f;
-      std::memcpy(to, &number, sizeof number);
-    }
+    const auto elements = static_cast<std::size_t>(wanted.shape.elements());
+    soma::number_classes(model.losses()[i].loss, {to, elements * sizeof(float)});
   }
 }
 

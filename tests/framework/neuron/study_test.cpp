@@ -162,6 +162,40 @@ TEST(WeightAttribution, AgreesWithTryingEachWeight) {
                ShapeError);
 }
 
+/// Two classes as a loss on numbers takes them, from samples that come as images.
+class TwoClasses : public testing::TestWithParam<Loss::Kind> {};
+
+TEST_P(TwoClasses, AreTheNumbersOfTheLoss) {
+  const bool hinge = GetParam() == Loss::Kind::hinge;
+  Model net({36}, "rows");
+  net.add(Dense{.units = 4, .activation = "relu"}, "hidden").add(Dense{.units = 1}, "out");
+  net.set_loss(GetParam());
+  draw_parameters(net);
+  Tensor inputs({kSamples, 6, 6, 1});
+  const auto x = drawn(kSamples * 36, "samples");
+  std::ranges::copy(x, inputs.as<float>().begin());
+  std::vector<std::int32_t> labels;
+  for (std::int32_t i = 0; i < kSamples; ++i) labels.push_back(i % 3 == 0);
+  const Dataset data("drawn", std::move(inputs), labels, {"no", "yes"});
+  const auto found = attribute_weights(net.layer("hidden").neuron(2), data, backend("reference"),
+                                       {.samples = kSamples});
+  const auto outputs = net.layer("out").neuron(0).respond(std::span<const float>(x)).activations;
+  double loss = 0;
+  for (std::size_t i = 0; i < kSamples; ++i) {
+    const double z = outputs[i];
+    loss += hinge ? std::max(0.0, 1 - (labels[i] == 1 ? z : -z))
+                  : std::log1p(std::exp(labels[i] == 1 ? -z : z));
+  }
+  EXPECT_NEAR(found.loss, loss / kSamples, 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Losses, TwoClasses,
+                         testing::Values(Loss::Kind::hinge,
+                                         Loss::Kind::binary_cross_entropy_with_logits),
+                         [](const auto& info) {
+                           return info.param == Loss::Kind::hinge ? "hinge" : "cross_entropy";
+                         });
+
 TEST(RankCorrelation, LooksAtTheOrderAlone) {
   const std::vector<double> a{1, 2, 3, 4}, grows{-5, 0, 1, 100}, falls{4, 3, 2, 1},
       same{1, 1, 1, 1};

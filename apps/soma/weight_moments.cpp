@@ -1,4 +1,3 @@
-#include <cmath>
 #include <iostream>
 
 #include "inspection.hpp"
@@ -9,29 +8,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Norm of the difference between two models' weights of a layer by the norm of the first.
-double moved(const soma::Model& from, const soma::Model& to, const std::string& layer) {
-  double squares = 0, changed = 0;
-  for (std::size_t p = 0; p < from.parameters().size(); ++p) {
-    const soma::Parameter& before = from.parameters()[p];
-    if (!before.trainable || !before.name.starts_with(layer + ".")) continue;
-    if (before.value.shape().rank() < 2) continue;
-    const auto a = before.value.as<float>();
-    const auto b = to.parameters()[p].value.as<float>();
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const double d = double{b[i]} - a[i];
-      changed += d * d;
-      squares += double{a[i]} * a[i];
-    }
-  }
-  return squares > 0 ? std::sqrt(changed / squares) : 0;
-}
-
 WeightMoment moment(std::string name, std::int64_t step, const soma::Model& start,
                     const soma::Model& model) {
   WeightMoment m{std::move(name), step, {}};
   for (soma::NamedWeights& weights : soma::examine_weights(model)) {
-    const double distance = moved(start, model, weights.layer);
+    const double distance = soma::weight_change(start, model, weights.layer).value_or(0);
     m.layers.push_back({std::move(weights), distance});
   }
   return m;

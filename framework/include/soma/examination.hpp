@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "soma/backend.hpp"
@@ -121,5 +122,9 @@ struct NamedWeights {
   WeightExamination weights;
 };
 SOMA_API std::vector<NamedWeights> examine_weights(const Model& model);
+/// How far those of one layer moved between two models of one architecture: the norm of the
+/// difference by that of `before`; nothing if that is 0 or the layer has none.
+SOMA_API std::optional<double> weight_change(const Model& before, const Model& after,
+                                             std::string_view layer);
 
 }  // namespace soma

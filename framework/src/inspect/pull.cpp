@@ -51,24 +51,6 @@ void put_back(const Model& from, Model& to) {
   }
 }
 
-/// Norm of what `after` has more than `before`, by that of `before`, over some parameters.
-std::optional<double> change(const Model& before, const Model& after,
-                             const std::vector<std::size_t>& which) {
-  double changed = 0, squares = 0;
-  for (const std::size_t p : which) {
-    const auto old = before.parameters()[p].value.as<float>();
-    const Tensor& value = after.parameters()[p].value;
-    const auto now = value.as<float>();
-    for (std::size_t i = 0; i < old.size(); ++i) {
-      const double d = double{now[i]} - old[i];
-      changed += d * d;
-      squares += double{old[i]} * old[i];
-    }
-  }
-  if (!(squares > 0)) return std::nullopt;
-  return std::sqrt(changed / squares);
-}
-
 /// Of one layer, its weights' gradient in each batch as one row.
 struct Rows {
   std::vector<std::vector<float>> of_batch;
@@ -135,7 +117,7 @@ void examine_pull(const Model& model, const Backend& backend, const Dataset& dat
         row.insert(row.end(), gradient.begin(), gradient.end());
       }
       const auto layer = layer_named(s.name);
-      if (b == 0 && layer != to.layers.end()) layer->update = change(model, copy, s.weights);
+      if (b == 0 && layer != to.layers.end()) layer->update = change_of(model, copy, s.weights);
       if (!row.empty()) rows[s.name].of_batch.push_back(std::move(row));
     }
   }

@@ -1,9 +1,10 @@
 #include "inspect/subject.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "model/parameters.hpp"
-#include "soma/diagnosis.hpp"
+#include "soma/examination.hpp"
 
 namespace soma {
 namespace {
@@ -72,6 +73,28 @@ std::vector<LayerSigns> signs_of(const Model& model) {
     list.push_back({.layer = s.name, .activation = s.activation, .is_output = s.is_output});
   }
   return list;
+}
+
+std::optional<double> change_of(const Model& before, const Model& after,
+                                const std::vector<std::size_t>& which) {
+  double changed = 0, squares = 0;
+  for (const std::size_t p : which) {
+    const auto old = before.parameters()[p].value.as<float>();
+    const Tensor& value = after.parameters()[p].value;
+    const auto now = value.as<float>();
+    for (std::size_t i = 0; i < old.size(); ++i) {
+      const double d = double{now[i]} - old[i];
+      changed += d * d;
+      squares += double{old[i]} * old[i];
+    }
+  }
+  if (!(squares > 0)) return std::nullopt;
+  return std::sqrt(changed / squares);
+}
+
+std::optional<double> weight_change(const Model& before, const Model& after,
+                                    std::string_view layer) {
+  return change_of(before, after, weights_of(before, std::string(layer)));
 }
 
 Model copy_of(const Model& model) {

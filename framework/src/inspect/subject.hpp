@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,11 @@ struct LayerSubject {
 
 /// All layers, in the model's order.
 std::vector<LayerSubject> subjects_of(const Model& model);
+
+/// Norm of what `after` has more than `before`, by that of `before`, over some parameters; nothing
+/// if that is 0.
+std::optional<double> change_of(const Model& before, const Model& after,
+                                const std::vector<std::size_t>& which);
 
 /// With the same weights.
 Model copy_of(const Model& model);

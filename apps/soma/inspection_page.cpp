@@ -33,9 +33,7 @@ p{margin:4px 0 10px;color:var(--soft)}code{font:13px ui-monospace,monospace;over
 .alarm p{color:var(--text);margin:3px 0}.alarm b{color:var(--bad)}.alarm ul{margin:4px 0;padding-left:20px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:14px 22px;align-items:start}
 figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px}svg{width:100%;height:auto;display:block}
-svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis{stroke:var(--soft)}.mark{stroke-dasharray:5 4;stroke-width:1.5}
-polyline{fill:none;stroke-width:2;stroke-linejoin:round}.key{font-weight:400;font-size:13px;margin-left:9px;white-space:nowrap}
-.key:before{content:"\25CF\00A0"}.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:14px}th{color:var(--soft);font-weight:500}
 th,td{padding:4px 10px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.ill td{background:var(--bad-bg)}
@@ -48,16 +46,6 @@ details{border-top:1px solid var(--line);padding:10px 0}summary{cursor:pointer;b
 :focus-visible{outline:2px solid var(--focus);outline-offset:2px}
 @media(max-width:640px){body{padding:16px 10px}.tile,section{padding:11px 12px}th,td{padding:4px 7px}}
 )";
-
-std::string colours() {
-  std::string css;
-  for (int i = 0; i < 8; ++i) {
-    const std::string n = std::to_string(i), c = ".c" + n, v = "var(--c" + n + ")";
-    css += c + " polyline," + c + " .mark{stroke:" + v + "}" + c + " circle," + c + " rect,rect" +
-           c + "{fill:" + v + "}.key" + c + "{color:" + v + "}";
-  }
-  return css + "\n";
-}
 
 std::string tile(const std::string& value, const std::string& label, const char* kind = "") {
   return "<div class=\"tile " + std::string(kind) + "\"><b>" + escape_html(value) + "</b><span>" +
@@ -341,10 +329,11 @@ std::string inspection_html(const Inspection& f) {
   std::string html =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width,initial-scale=1\"><title>Soma: " +
-      title + "</title><style>" + kStyle + colours() + "</style></head><body>\n<h1>" + title +
-      "</h1>\n<p><code>" + escape_html(f.source) + "</code>; backend " + escape_html(f.backend) +
-      ", numerics " + name_of(f.numerics) + "; updates of " + escape_html(f.optimizer) + " at " +
-      brief_number(f.learning_rate) + "</p>\n<div class=\"tiles\">\n" +
+      title + "</title><style>" + kStyle + lab::figure_style() + "</style></head><body>\n<h1>" +
+      title + "</h1>\n<p><code>" + escape_html(f.source) + "</code>; backend " +
+      escape_html(f.backend) + ", numerics " + name_of(f.numerics) + "; updates of " +
+      escape_html(f.optimizer) + " at " + brief_number(f.learning_rate) +
+      "</p>\n<div class=\"tiles\">\n" +
       tile(std::to_string(e.alarms.size()), e.alarms.size() == 1 ? "alarm" : "alarms",
            e.alarms.empty() ? "ok" : "bad");
   if (!f.evaluation.confusion.empty())

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lab/plot.hpp"
 #include "report.hpp"
 #include "soma/version.hpp"
 
@@ -26,9 +27,7 @@ section{margin:0 0 14px;overflow-x:auto}
 .row{display:flex;flex-wrap:wrap;gap:16px 20px;align-items:flex-start}
 figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px;margin-bottom:5px}.note{color:var(--soft);font-size:13px;margin-top:4px;line-height:1.4}
 .shot figcaption{font-weight:400;font-size:13px;margin:0 0 3px}.shot .note{max-width:150px}
-svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis{stroke:var(--soft)}
-.mark{stroke-dasharray:5 4;stroke-width:1.5}polyline{fill:none;stroke-width:2;stroke-linejoin:round}
-.key{font-weight:400;font-size:13px;margin-left:9px;white-space:nowrap}.key:before{content:"\25CF\00A0"}
+svg{width:100%;height:auto;display:block}
 img{display:block;max-width:100%;height:auto;image-rendering:pixelated;border-radius:2px;outline:1px solid var(--line)}
 .frame{position:relative;display:inline-block;max-width:100%}.frame i{position:absolute;border:2px solid var(--field);outline:1px solid rgba(0,0,0,.45);border-radius:1px}
 .pair{display:flex;gap:6px;align-items:flex-end}
@@ -43,16 +42,6 @@ details{margin-top:8px}summary{cursor:pointer;color:var(--soft)}:focus-visible{o
 @media(max-width:640px){body{padding:16px 10px}.tile,section{padding:11px 12px}th,td{padding:4px 7px}}
 @media print{nav{display:none}section{break-inside:avoid}}
 )";
-
-std::string colours() {
-  std::string css;
-  for (int i = 0; i < 8; ++i) {
-    const std::string n = std::to_string(i), c = ".c" + n, v = "var(--c" + n + ")";
-    css += c + " polyline," + c + " .mark{stroke:" + v + "}" + c + " circle," + c + " rect,rect" +
-           c + "{fill:" + v + "}.key" + c + "{color:" + v + "}";
-  }
-  return css + "\n";
-}
 
 std::string anchor(const std::string& title) {
   std::string id;
@@ -183,7 +172,7 @@ std::string LookPage::html() const {
   }
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><title>Soma: " +
-         escape_html(title) + "</title><style>" + kStyle + colours() +
+         escape_html(title) + "</title><style>" + kStyle + lab::figure_style() +
          "</style></head><body>\n<h1>" + escape_html(title) + "</h1>\n<p>" + lead + " Soma " +
          soma::version() + ".</p>\n<nav aria-label=\"Sections\">" + nav +
          "</nav>\n<div class=\"tiles\">\n" + row + "</div>\n" + body + "</body></html>\n";

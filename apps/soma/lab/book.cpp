@@ -23,25 +23,14 @@ p{margin:6px 0}.soft{color:var(--soft)}article{background:var(--card);border:1px
 .head{display:flex;gap:10px;align-items:baseline;flex-wrap:wrap}.verdict{padding:1px 11px;border-radius:99px;font-weight:600;font-size:13px}
 .yes{background:var(--yes-bg);color:var(--yes)}.no{background:var(--no-bg);color:var(--no)}.s{font:12px ui-monospace,monospace;color:var(--soft)}
 .claim{font-style:italic}.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:12px 22px;margin-top:10px}
-figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px}svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
-.grid{stroke:var(--line)}.axis{stroke:var(--soft)}.mark{stroke-dasharray:5 4;stroke-width:1.5}polyline{fill:none;stroke-width:2;stroke-linejoin:round}
-.key{font-weight:400;font-size:13px;margin-left:9px;white-space:nowrap}.key:before{content:"\25CF\00A0"}img{max-width:100%;image-rendering:pixelated}
+figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px}svg{width:100%;height:auto}
+img{max-width:100%;image-rendering:pixelated}
 table{border-collapse:collapse;font-size:13.5px}th,td{padding:3px 10px;border-bottom:1px solid var(--line);text-align:left}.n{text-align:right;font-variant-numeric:tabular-nums}
 code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}details{margin-top:8px}summary{cursor:pointer;color:var(--soft)}:focus-visible{outline:2px solid var(--focus);outline-offset:1px}
 .scroll{overflow-x:auto}
 @media(max-width:860px){.page{grid-template-columns:1fr}nav{position:static;max-height:none;border-right:0;border-bottom:1px solid var(--line)}main{padding:18px 12px}article{padding:14px 12px}}
 @media print{nav{display:none}.page{display:block}article{break-inside:avoid}}
 )";
-
-std::string colours() {
-  std::string css;
-  for (int i = 0; i < 8; ++i) {
-    const std::string n = std::to_string(i), c = ".c" + n, v = "var(--c" + n + ")";
-    css += c + " polyline," + c + " .mark{stroke:" + v + "}" + c + " circle," + c + " rect,rect" +
-           c + "{fill:" + v + "}.key" + c + "{color:" + v + "}";
-  }
-  return css + "\n";
-}
 
 std::string article(const Outcome& o) {
   const Experiment& e = *o.experiment;
@@ -109,7 +98,7 @@ std::string book_html(const std::vector<Outcome>& outcomes, const Edition& editi
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\">"
          "<title>The neuron, measured</title><style>" +
-         std::string(kStyle) + colours() +
+         std::string(kStyle) + figure_style() +
          "</style></head>\n<body><div class=\"page\"><nav aria-label=\"Experiments\">"
          "<a href=\"#top\">Top</a>" +
          nav +

@@ -33,6 +33,21 @@ std::string text_at(double x, double y, const char* anchor, const std::string& t
 
 }  // namespace
 
+std::string figure_style() {
+  std::string css =
+      "svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis{stroke:var(--soft)}"
+      ".mark{stroke-dasharray:5 4;stroke-width:1.5}"
+      "polyline{fill:none;stroke-width:2;stroke-linejoin:round}"
+      ".key{font-weight:400;font-size:13px;margin-left:9px;white-space:nowrap}"
+      ".key:before{content:\"\\25CF\\00A0\"}\n";
+  for (int i = 0; i < 8; ++i) {
+    const std::string n = std::to_string(i), c = ".c" + n, v = "var(--c" + n + ")";
+    css += c + " polyline," + c + " .mark{stroke:" + v + "}" + c + " circle," + c + " rect,rect" +
+           c + "{fill:" + v + "}.key" + c + "{color:" + v + "}";
+  }
+  return css + "\n";
+}
+
 std::string text_of(double value, int digits) {
   char text[48];
   if (std::isfinite(value) && std::abs(value) >= 1000 && std::abs(value) < 1e9) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "packed.hpp"
 #include "soma/dataset.hpp"
 #include "temporary_folder.hpp"
 
@@ -66,27 +67,13 @@ std::string npy(const std::string& type, const std::string& shape, const std::st
   return std::string("\x93NUMPY\x01\0", 8) + little(header.size(), 2) + header + data;
 }
 
-std::string deflated(const std::string& content) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(content.size() + 100, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
-  stream.avail_in = static_cast<uInt>(content.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
 /// A ZIP archive of files in memory, every other one deflated.
 std::string zip(const std::vector<std::pair<std::string, std::string>>& files) {
   std::string archive, directory;
   int number = 0;
   for (const auto& [name, content] : files) {
     const bool packs = number++ % 2 == 1;
-    const std::string data = packs ? deflated(content) : content;
+    const std::string data = packs ? packed(content, -MAX_WBITS) : content;
     const auto crc =
         crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
     const std::string common = little(0, 2) + little(packs ? 8 : 0, 2) + little(0, 4) +

@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 
+#include "packed.hpp"
 #include "soma/dataset.hpp"
 #include "soma/error.hpp"
 #include "temporary_folder.hpp"
@@ -59,19 +60,7 @@ std::string npz() {
   std::string archive, directory;
   for (std::size_t i = 0; i < 2; ++i) {
     std::string data = files[i];
-    if (i == 1) {
-      z_stream stream{};
-      deflateInit2(&stream, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-      std::string out(1000, '\0');
-      stream.next_in = reinterpret_cast<Bytef*>(data.data());
-      stream.avail_in = static_cast<uInt>(data.size());
-      stream.next_out = reinterpret_cast<Bytef*>(out.data());
-      stream.avail_out = static_cast<uInt>(out.size());
-      deflate(&stream, Z_FINISH);
-      out.resize(stream.total_out);
-      deflateEnd(&stream);
-      data = out;
-    }
+    if (i == 1) data = packed(data, -MAX_WBITS);
     const auto crc = crc32(0, reinterpret_cast<const Bytef*>(files[i].data()),
                            static_cast<uInt>(files[i].size()));
     const std::string common = little(0, 2) + little(i == 1 ? 8 : 0, 2) + little(0, 4) +
@@ -100,20 +89,6 @@ std::string png() {
   png_image_write_to_memory(&image, bytes.data(), &size, 0, pixels.data(), 0, nullptr);
   bytes.resize(size);
   return bytes;
-}
-
-std::string gzipped(const std::string& content) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string out(content.size() + 100, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
-  stream.avail_in = static_cast<uInt>(content.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
 }
 
 /// Two records of CIFAR-10.
@@ -225,7 +200,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Form{"idx", idx_images, "train-images-idx3-ubyte", "idx:FOLDER"},
                     Form{"idx_labels", idx_labels, "t10k-labels-idx1-ubyte", "idx:FOLDER"},
                     Form{"cifar10", cifar, "cifar10/test_batch.bin", "cifar10"},
-                    Form{"gzip", [] { return gzipped(csv()); }, "t.csv.gz", "csv:FOLDER/t.csv.gz"},
+                    Form{"gzip", [] { return packed(csv(), MAX_WBITS + 16); }, "t.csv.gz",
+                         "csv:FOLDER/t.csv.gz"},
                     Form{"text", csv, "t.txt", "text:FOLDER/t.txt?context=2"}),
     [](const auto& info) { return std::string(info.param.name); });
 

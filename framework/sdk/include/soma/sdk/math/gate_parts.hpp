@@ -41,9 +41,7 @@ struct ExpParts {
   T n;
 
   /// 2^n, but at least 2^-40: for numbers to be added to 1 or more, so that none is denormal.
-  SOMA_MATH_INLINE T power_beside_one() const {
-    return scale_inside(T(1), larger(T(-40), n));
-  }
+  SOMA_MATH_INLINE T power_beside_one() const { return scale_inside(T(1), larger(T(-40), n)); }
   SOMA_MATH_INLINE Split<T> beside_one() const {
     const T power = power_beside_one();
     return {m.high * power, m.lost * power};

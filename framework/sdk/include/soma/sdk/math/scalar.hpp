@@ -15,8 +15,8 @@
 ///
 /// A number type T is one of F32, F32x8, F32x16 (AVX-512 builds), F64 or Dual of one of these. All
 /// offer: + - * / and their assigning forms, unary -, comparisons that give T::Mask, select(mask,
-/// a, b), fma(a, b, c) (rounded once), min, max, abs, sqrt, round_to_nearest_even; the float32 types
-/// also smaller(a, b), which is select(a < b, a, b), and larger(a, b) alike. Constants mix in
+/// a, b), fma(a, b, c) (rounded once), min, max, abs, sqrt, round_to_nearest_even; the float32
+/// types also smaller(a, b), which is select(a < b, a, b), and larger(a, b) alike. Constants mix in
 /// freely (1 + x, x * 0.5) and are rounded to T's scalar type. The float32 types compute the same
 /// bits for every input, denormals, zeros and infinities included; any NaN equals any NaN.
 ///

@@ -82,7 +82,7 @@ std::string quick_to_load(const soma::StepKind& step, double work) {
   if (work < kWorthLoading) {
     try {
       return soma::backend("tbb", options).name();
-    } catch (const soma::PluginError&) {
+    } catch (const soma::Error&) {
       // then what there is
     }
   }

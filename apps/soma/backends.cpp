@@ -21,7 +21,7 @@ struct Verdict {
 
 struct OpReport {
   std::string id;
-  Verdict fast, exact;
+  Verdict fast, exact, bf16;
 
   std::string reason() const {
     if (!fast.reason.empty()) return fast.reason;
@@ -70,9 +70,10 @@ BackendReport report_on(const std::string& name, bool with_ops) {
     if (!with_ops) return report;
     const std::vector<Verdict> under_exact = ask_all(name, Numerics::exact);
     const std::vector<Verdict> under_fast = ask_all(name, Numerics::fast);
+    const std::vector<Verdict> under_bf16 = ask_all(name, Numerics::bf16);
     const std::vector<soma::Op> ops = soma::example_ops();
     for (std::size_t i = 0; i < ops.size(); ++i) {
-      report.ops.push_back({ops[i].id, under_fast[i], under_exact[i]});
+      report.ops.push_back({ops[i].id, under_fast[i], under_exact[i], under_bf16[i]});
     }
   } catch (const soma::Error& e) {
     report.status = "rejected";
@@ -121,7 +122,8 @@ void print_json(const std::vector<BackendReport>& all, bool with_ops) {
                                 {"reason", op.reason()},
                                 {"class",
                                  {{"fast", text_or_null(op.fast.exactness)},
-                                  {"exact", text_or_null(op.exact.exactness)}}},
+                                  {"exact", text_or_null(op.exact.exactness)},
+                                  {"bf16", text_or_null(op.bf16.exactness)}}},
                                 {"impl", op.fast.implementation}});
       }
     }
@@ -135,10 +137,10 @@ void print_ops(const BackendReport& report) {
     return text.empty() ? "-" : text;
   };
   std::cout << "\n" << report.name << "\n";
-  Table table({{"op"}, {"fast"}, {"exact"}, {"implementation"}});
+  Table table({{"op"}, {"fast"}, {"exact"}, {"bf16"}, {"implementation"}});
   for (const OpReport& op : report.ops) {
     const std::string reason = op.reason();
-    table.add({op.id, shown(op.fast.exactness), shown(op.exact.exactness),
+    table.add({op.id, shown(op.fast.exactness), shown(op.exact.exactness), shown(op.bf16.exactness),
                op.fast.implementation + (reason.empty() ? "" : "  " + reason)});
   }
   table.print(std::cout);
@@ -170,7 +172,8 @@ int run_backends(Arguments args) {
   CommandLine line("backends", "[options]",
                    "The compute backends that are ready, and the plugin files that were rejected.");
   line.flag("ops", &with_ops,
-            "for every op: is it supported, exact or bounded under fast and exact numerics, and "
+            "for every op: is it supported, exact or bounded under fast, exact and bf16 numerics, "
+            "and "
             "what computes it (asked at the sizes of LeNet-5)")
       .flag("json", &json, "print one line of JSON");
   if (!line.parse(args)) return 0;

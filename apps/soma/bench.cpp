@@ -211,9 +211,10 @@ int run_bench(Arguments args) {
       .flag("gate", &request.gate,
             "with --ops or --suite: only what has a target; exit 1 if one is missed, naming it")
       .option("only", &request.only, "PART", "only the cases or models whose name has this part")
-      .option("backends", &request.backends, "LIST",
-              "contestants, separated by commas: a backend, one with -exact behind it, raw "
-              "(oneDNN called directly), pytorch, pytorch-tuned and onnxruntime (models)")
+      .option(
+          "backends", &request.backends, "LIST",
+          "contestants, separated by commas: a backend, one with -exact or -bf16 behind it, raw "
+          "(oneDNN called directly), pytorch, pytorch-tuned and onnxruntime (models)")
       .option("batch", &request.batch, "B", "samples per step of a model (default: by model)")
       .option("threads", &threads, "LIST", "of every contestant, such as 1,2 (default: all CPUs)")
       .option("rounds", &rounds, "R", "turns of every contestant (default: 3)")

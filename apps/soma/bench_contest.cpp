@@ -18,8 +18,6 @@ using soma::bench::Mode;
 
 namespace {
 
-constexpr const char* kExact = "-exact";
-
 /// Debian's own interpreter, the one that sees python3-torch, unless the user names another.
 std::string python() {
   const char* named = std::getenv("SOMA_PEER_PYTHON");
@@ -163,6 +161,16 @@ std::string missing_peer(const std::string& contestant) {
   return importable ? "" : python() + " cannot import torch (python3-torch)";
 }
 
+std::pair<std::string, soma::Numerics> backend_of(const std::string& contestant) {
+  for (const soma::Numerics numerics : {soma::Numerics::exact, soma::Numerics::bf16}) {
+    const std::string suffix = std::string("-") + name_of(numerics);
+    if (contestant.ends_with(suffix)) {
+      return {contestant.substr(0, contestant.size() - suffix.size()), numerics};
+    }
+  }
+  return {contestant, soma::Numerics::fast};
+}
+
 bool run_contests(std::span<Contest> contests, const BenchOptions& options,
                   const std::function<void(int, const Contest&, const std::string&)>& show) {
   constexpr int kInterrupted = 130;
@@ -193,12 +201,8 @@ int run_bench_child(std::span<const std::string> args) {
     const std::string& contestant = args[1];
     const int threads = std::stoi(args[2]);
     const double seconds = std::stod(args[3]);
-    const bool exact = contestant.ends_with(kExact);
-    const std::string name =
-        exact ? contestant.substr(0, contestant.size() - std::string_view(kExact).size())
-              : contestant;
-    const soma::Backend backend =
-        soma::backend(name, {.numerics = exact ? soma::Numerics::exact : soma::Numerics::fast});
+    const auto [name, numerics] = backend_of(contestant);
+    const soma::Backend backend = soma::backend(name, {.numerics = numerics});
     const Measured measured =
         args.size() == 5
             ? time_ops(soma::bench::find_case(args[4]), backend, threads, seconds)

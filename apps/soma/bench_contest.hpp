@@ -5,13 +5,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend_run.hpp"
 #include "cases.hpp"
 
 /// One contestant of a contest, and what it said in each round. Contestants are called
-///   NAME        a backend with fast numerics       NAME-exact  the same with exact numerics
+///   NAME        a backend with fast numerics       NAME-exact, NAME-bf16  the same with others
 ///   raw         oneDNN called directly             pytorch     PyTorch as Debian packages it
 ///   pytorch-tuned  the same with channels-last memory and a fused optimizer (models only)
 ///   onnxruntime    ONNX Runtime on what PyTorch exports (prediction by models only)
@@ -52,6 +53,9 @@ struct BenchOptions {
   int rounds = 3;
   double seconds = 0.25;
 };
+
+/// A backend's name and its numerics, of a contestant that is one.
+std::pair<std::string, soma::Numerics> backend_of(const std::string& contestant);
 
 /// Runs every contestant of every contest once per round, in turn, each in a process of its own.
 /// `show` is told what is about to run. False if a signal ended a child: the rest was not run.

@@ -159,10 +159,9 @@ ordered_json number_or_null(double value) {
 
 /// Backend and numerics of a contestant's name; peers have no numerics.
 std::pair<std::string, ordered_json> split(const std::string& name) {
-  constexpr std::string_view kExact = "-exact";
   if (is_peer(name)) return {name, ordered_json()};
-  if (!name.ends_with(kExact)) return {name, "fast"};
-  return {name.substr(0, name.size() - kExact.size()), "exact"};
+  const auto [backend, numerics] = backend_of(name);
+  return {backend, name_of(numerics)};
 }
 
 ordered_json result_json(const Contest& contest, const Contestant& c, const BenchReport& report) {

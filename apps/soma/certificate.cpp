@@ -37,10 +37,6 @@ std::string share_text(double share) {
   return text;
 }
 
-const char* numerics_name(const CertifyOptions& options) {
-  return options.numerics == soma::Numerics::exact ? "exact" : "fast";
-}
-
 struct Sum {
   int cases = 0, checks = 0, failed = 0, refused = 0;
   double worst_share = 0;
@@ -199,7 +195,7 @@ std::string Certificate::rerun(const Item& item) const {
 std::string Certificate::rerun_start() const {
   std::string text = "soma certify " + quoted(request.subject);
   for (const std::string& folder : plugin_folders()) text += " --plugin-path " + quoted(folder);
-  text += std::string(" --numerics ") + numerics_name(request.options) + " --seed " +
+  text += std::string(" --numerics ") + name_of(request.options.numerics) + " --seed " +
           std::to_string(request.options.seed);
   if (!request.default_threads) {
     text += " --threads ";
@@ -236,7 +232,7 @@ std::string host_build() { return std::string("soma ") + soma::version() + ", g+
 
 void print_certificate(const Certificate& certificate, std::ostream& out) {
   const CertifyRequest& request = certificate.request;
-  out << "certify " << request.subject << ": " << numerics_name(request.options)
+  out << "certify " << request.subject << ": " << name_of(request.options.numerics)
       << " numerics, seed " << request.options.seed << (request.options.full ? ", full" : "")
       << "\n"
       << request.file.string() << "\n"
@@ -284,7 +280,7 @@ std::string certificate_json(const Certificate& certificate) {
                       {"version", certificate.version},
                       {"kind", certificate.kind},
                       {"plugin_sha256", certificate.sha256},
-                      {"numerics", numerics_name(request.options)},
+                      {"numerics", name_of(request.options.numerics)},
                       {"seed", request.options.seed},
                       {"threads", request.options.threads},
                       {"full", request.options.full},

@@ -10,6 +10,7 @@
 #include "command_line.hpp"
 #include "file_hash.hpp"
 #include "files.hpp"
+#include "run_config.hpp"
 #include "soma/error.hpp"
 #include "soma/plugins.hpp"
 
@@ -71,7 +72,7 @@ int run_certify(Arguments args) {
       .option("level", &levels, "LIST", "only these levels, such as C3,C4 (default: C0 to C7)")
       .option("op", &request.op, "ID", "only this op or family: linear/1.bwd_data, linear")
       .option("case", &request.name, "NAME", "only the case of this name, as a report says it")
-      .option("numerics", &numerics, "KIND", "fast or exact (default: fast)")
+      .option("numerics", &numerics, "KIND", "fast, exact or bf16 (default: fast)")
       .option("threads", &threads, "LIST", "thread counts that must agree (default: 1,2,3,4,8,16)")
       .option("seed", &seed, "S", "of the numbers in the cases (default: 1)")
       .option("fields", &fields, "JSON",
@@ -89,12 +90,11 @@ int run_certify(Arguments args) {
       .option("sign", &key, "KEY",
               "with --certificate: sign it with this SSH key, through ssh-keygen -Y sign");
   if (!line.parse(args)) return 0;
-  require_one_of("numerics", numerics, std::vector<std::string>{"fast", "exact"});
   require_at_least("seed", seed, 0);
   if (timeout && !(*timeout > 0)) throw UsageError("--timeout: expected a number above 0");
   if (!key.empty() && json_file.empty()) throw UsageError("--sign: goes with --certificate");
   request.levels = parse_levels(levels);
-  request.options.numerics = numerics == "exact" ? soma::Numerics::exact : soma::Numerics::fast;
+  request.options.numerics = numerics_from_name(numerics);
   request.options.seed = static_cast<std::uint64_t>(seed.value_or(1));
   request.fields = fields;
   request.inputs = inputs;

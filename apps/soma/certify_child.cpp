@@ -13,6 +13,7 @@
 
 #include "certify_words.hpp"
 #include "certify_work.hpp"
+#include "run_config.hpp"
 #include "soma/plugins.hpp"
 #include "wire.hpp"
 
@@ -98,7 +99,7 @@ int run_certify_child(std::span<const std::string> args) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody would read the answer
   const Wire wire;
   CertifyOptions options;
-  options.numerics = args[1] == "exact" ? soma::Numerics::exact : soma::Numerics::fast;
+  options.numerics = numerics_from_name(args[1]);
   options.seed = std::stoull(args[2]);
   options.threads = json::parse(args[3]).get<std::vector<int>>();
   options.full = args[4] == "full";

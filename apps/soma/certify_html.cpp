@@ -227,7 +227,6 @@ std::string certificate_html(const Certificate& certificate) {
     unclaimed += (unclaimed.empty() ? "" : ", ") + op;
   char time[32];
   std::snprintf(time, sizeof time, "%.0f s", certificate.seconds);
-  const bool exact = request.options.numerics == soma::Numerics::exact;
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><title>" +
          escape_html(title) + "</title><style>" + kStyle + "</style></head><body>\n<h1>" +
@@ -236,7 +235,7 @@ std::string certificate_html(const Certificate& certificate) {
          std::to_string(cases) + " cases, " + std::to_string(failed) + " failed</p>\n<dl>" +
          fact("file", request.file.string()) + fact("SHA-256", certificate.sha256) +
          fact("brings", certificate.kind + " " + certificate.plugin + " " + certificate.version) +
-         fact("numerics", exact ? "exact" : "fast") +
+         fact("numerics", name_of(request.options.numerics)) +
          fact("seed",
               std::to_string(request.options.seed) + (request.options.full ? ", full" : "")) +
          fact("host", host_build()) + fact("CPU", cpu_name()) + fact("took", time) +

@@ -37,8 +37,8 @@ void time_contestant(Certificate& certificate, const std::string& contestant, Wo
   const CertifyRequest& request = certificate.request;
   const bool is_subject = contestant == certificate.plugin;
   WorkerProcess process({"certify", "--speed", is_subject ? request.file.string() : "", contestant,
-                         request.options.numerics == soma::Numerics::exact ? "exact" : "fast",
-                         std::to_string(usable_cpus()), request.op});
+                         name_of(request.options.numerics), std::to_string(usable_cpus()),
+                         request.op});
   double waited = 0;
   while (true) {
     pollfd one{process.output(), POLLIN, 0};
@@ -94,8 +94,7 @@ void do_certify_speed(Certificate& certificate) {
 int run_certify_speed_child(std::span<const std::string> args) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (!args[0].empty()) soma::load_plugin(args[0]);
-  const soma::Backend backend = soma::backend(
-      args[1], {.numerics = args[2] == "exact" ? soma::Numerics::exact : soma::Numerics::fast});
+  const soma::Backend backend = soma::backend(args[1], {.numerics = numerics_from_name(args[2])});
   for (const soma::Op& op : timed_ops(args[4])) {
     if (!backend.supports(op)) continue;
     try {

@@ -33,7 +33,7 @@ std::vector<std::string> child_words(const CertifyRequest& request, bool load) {
   return {"certify",
           "--child",
           request.file.string(),
-          o.numerics == soma::Numerics::exact ? "exact" : "fast",
+          name_of(o.numerics),
           std::to_string(o.seed),
           json(o.threads).dump(),
           o.full ? "full" : "default",

@@ -24,7 +24,7 @@ int run_eval(Arguments args) {
       .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
       .option("fallback", &fallback, "NAME", "the backend for ops that this one lacks")
       .option("threads", &threads, "N", "threads; all usable CPUs if absent")
-      .option("numerics", &numerics, "KIND", "fast (default) or exact")
+      .option("numerics", &numerics, "KIND", "fast (default), exact or bf16")
       .option("batch", &batch, "B", "samples at a time (default 256)")
       .flag("json", &json, "print one line of JSON");
   if (!line.parse(args)) return 0;

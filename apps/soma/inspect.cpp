@@ -37,7 +37,7 @@ CommandLine command_line(Request& r) {
       .option("backend", &r.plan.backend, "NAME", "auto (default) or one of 'soma backends'")
       .option("fallback", &r.plan.fallback, "NAME", "the backend for ops that this one lacks")
       .option("threads", &r.threads, "N", "threads; all usable CPUs if absent")
-      .option("numerics", &r.numerics, "KIND", "fast (default) or exact")
+      .option("numerics", &r.numerics, "KIND", "fast (default), exact or bf16")
       .option("batch", &r.batch, "B", "samples at a time (default 256)")
       .flag("strict", &r.strict, "exit code 1 if there is an alarm")
       .flag("json", &r.json, "print one line of JSON");

@@ -145,7 +145,7 @@ int run_lab(Arguments args) {
       .option("html", &html, "FILE",
               "write the book of these experiments (with --all by default lab.html)")
       .option("backend", &backend, "NAME", "what networks are computed with (default: auto)")
-      .option("numerics", &numerics, "KIND", "fast or exact (default: exact)")
+      .option("numerics", &numerics, "KIND", "fast, exact or bf16 (default: exact)")
       .option("threads", &threads, "N", "threads (default: all CPUs)")
       .option("seed", &seed, "S", "the first seed (default: 1)")
       .flag("sabotage", &sabotage,
@@ -154,7 +154,7 @@ int run_lab(Arguments args) {
   if (!line.parse(args)) return 0;
   require_at_least("threads", threads, 1);
   require_at_least("seed", seed, 0);
-  require_one_of("numerics", numerics, std::vector<std::string>{"fast", "exact"});
+  const soma::Numerics kind = numerics_from_name(numerics);
   if (list || (names.empty() && !all)) {
     print_list(json);
     return 0;
@@ -164,8 +164,7 @@ int run_lab(Arguments args) {
   if (all && html.empty() && !json) html = "lab.html";
 
   lab::Setting setting;
-  setting.backend =
-      open_backend(backend, numerics == "exact" ? soma::Numerics::exact : soma::Numerics::fast);
+  setting.backend = open_backend(backend, kind);
   setting.threads = static_cast<int>(threads.value_or(0));
   setting.quick = quick;
   setting.sabotage = sabotage;

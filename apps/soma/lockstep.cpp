@@ -96,7 +96,7 @@ struct Judgement {
   std::string none;  ///< why there is no judgement
 };
 
-Judgement judge(const KernelRecord& kernel) {
+Judgement judge(const KernelRecord& kernel, soma::Numerics numerics) {
   Judgement judgement;
   if (kernel.plugin) {
     judgement.none = "a plugin's own function has no a-priori bound";
@@ -110,7 +110,7 @@ Judgement judge(const KernelRecord& kernel) {
     const Oracle oracle(soma::backend("reference"));
     judgement.canonical = oracle.reference(kernel.op, kernel.operands);
     // The numbers of a training step are not drawn at random: only the hard bounds hold.
-    judgement.expected = expect(oracle, kernel.op, kernel.operands, Fill::nonfinite);
+    judgement.expected = expect(oracle, kernel.op, kernel.operands, Fill::nonfinite, numerics);
   } catch (const soma::Error& e) {
     judgement.none = std::string("no a-priori bound: ") + e.what();
   }
@@ -205,7 +205,9 @@ class Lockstep {
     const KernelRecord a = fetch(a_, "a"), b = fetch(b_, "b");
     const Differing d = differing(a.outputs, b.outputs);
     const bool same_inputs = differing(a.operands.inputs, b.operands.inputs).count == 0;
-    const Judgement judgement = judge(a);
+    const bool bf16 =
+        result_.a.numerics == soma::Numerics::bf16 || result_.b.numerics == soma::Numerics::bf16;
+    const Judgement judgement = judge(a, bf16 ? soma::Numerics::bf16 : soma::Numerics::fast);
     const bool both_exact = a.exact && b.exact;
     const Deviation of_a = deviation_of(a, judgement), of_b = deviation_of(b, judgement);
     const bool outside = of_a.failures + of_b.failures > 0;

@@ -200,7 +200,7 @@ int run_predict(Arguments args) {
       .option("backend", &backend_name, "NAME", "auto (default) or one of 'soma backends'")
       .option("fallback", &fallback, "NAME", "the backend for ops that this one lacks")
       .option("threads", &threads, "N", "threads (default 1)")
-      .option("numerics", &numerics, "KIND", "fast (default) or exact")
+      .option("numerics", &numerics, "KIND", "fast (default), exact or bf16")
       .flag("json", &json, "print one line of JSON");
   if (!line.parse(args)) return 0;
   require_at_least("top", top, 1);

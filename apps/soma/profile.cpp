@@ -170,7 +170,7 @@ int run_profile(Arguments args) {
   line.positional("MODEL", &source)
       .option("mode", &mode, "train|infer", "what to time (default train)")
       .option("backend", &backend_name, "NAME", "default auto")
-      .option("numerics", &numerics, "fast|exact", "default fast")
+      .option("numerics", &numerics, "fast|exact|bf16", "default fast")
       .option("threads", &threads, "N", "default: all CPUs")
       .option("batch", &batch, "B", "samples at a time (default: by model)")
       .option("steps", &steps, "S", "timed steps, after three others (default 20)")

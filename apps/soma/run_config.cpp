@@ -153,12 +153,9 @@ double default_learning_rate(const std::string& optimizer) {
   return optimizer == "sgd" ? 0.1 : soma::optimizer_from_name(optimizer).learning_rate;
 }
 
-const char* name_of(soma::Numerics numerics) {
-  return numerics == soma::Numerics::exact ? "exact" : "fast";
-}
-
 soma::Numerics numerics_from_name(const std::string& name) {
-  const std::string choices[] = {"fast", "exact"};
+  const std::string choices[] = {"fast", "exact", "bf16"};
   require_one_of("numerics", name, choices);
+  if (name == "bf16") return soma::Numerics::bf16;
   return name == "exact" ? soma::Numerics::exact : soma::Numerics::fast;
 }

@@ -49,6 +49,5 @@ soma::Optimizer optimizer_named(const std::string& name, std::optional<double> l
 /// The learning rate for an optimizer that is not the model's own choice.
 double default_learning_rate(const std::string& optimizer);
 
-const char* name_of(soma::Numerics numerics);
-/// "fast" or "exact"; throws UsageError.
+/// "fast", "exact" or "bf16"; throws UsageError.
 soma::Numerics numerics_from_name(const std::string& name);

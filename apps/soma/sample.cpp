@@ -121,7 +121,7 @@ int run_sample(Arguments args) {
       .option("backend", &r.backend, "NAME", "auto (default) or one of 'soma backends'")
       .option("fallback", &r.fallback, "NAME", "the backend for ops that this one lacks")
       .option("threads", &r.threads, "N", "threads (default 1)")
-      .option("numerics", &r.numerics, "KIND", "fast (default) or exact")
+      .option("numerics", &r.numerics, "KIND", "fast (default), exact or bf16")
       .flag("json", &r.json, "print one line of JSON at the end");
   if (!line.parse(args)) return 0;
   require_at_least("length", r.length, 1);

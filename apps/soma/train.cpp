@@ -307,7 +307,8 @@ int run_train(Arguments args) {
               "the backend for ops that this one lacks (reference); without it they are an error")
       .option("threads", &r.threads, "N", "threads; all usable CPUs if absent")
       .option("numerics", &r.numerics, "KIND",
-              "fast (default), or exact: the same bits on every backend")
+              "fast (default); exact: the same bits on every backend; bf16: products of bfloat16 "
+              "operands, weights stay float32")
       .option("epochs", &r.epochs, "E",
               "passes over the training data (default: the model's, or 1)")
       .option("steps", &r.steps, "S", "stop after S updates instead")

@@ -1,6 +1,8 @@
 #include "soma/sdk/backend.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 
 #include "../common/kernels.hpp"
 #include "dnnl_shim.hpp"
@@ -20,7 +22,18 @@ class OneDnnBackend final : public sdk::Backend {
       "oneDNN products and convolutions, canonical kernels over OpenMP";
   static constexpr const char* kRuntime = "openmp";
 
-  explicit OneDnnBackend(sdk::Numerics numerics) : exact_(numerics == sdk::Numerics::exact) {}
+  static constexpr bool kHasBf16 = true;
+
+  explicit OneDnnBackend(sdk::Numerics numerics) : exact_(numerics == sdk::Numerics::exact) {
+    if (numerics != sdk::Numerics::bf16) return;
+    if (!has_bf16()) {
+      throw UnsupportedError(
+          "bf16 numerics need a CPU with AVX-512 BF16 or AMX, and ONEDNN_MAX_CPU_ISA to allow it");
+    }
+    const char* when = std::getenv("SOMA_BF16");  // for tests of small shapes
+    bf16_ =
+        when != nullptr && std::string_view(when) == "always" ? Bf16::always : Bf16::where_it_pays;
+  }
 
   static std::span<const char* const> op_ids() { return common::canonical_op_ids(); }
 
@@ -58,7 +71,8 @@ class OneDnnBackend final : public sdk::Backend {
     if (op.family() == "linear/1") return make_product(op, linear_product(op));
     if (op.family() == "matmul/1") return make_product(op, matmul_product(op));
     if (op.family() == "conv2d/1" && !exact_) {
-      return op.direction() == "bwd_weights" ? make_conv2d_weights(op) : make_conv2d(op);
+      return op.direction() == "bwd_weights" ? make_conv2d_weights(op, bf16_)
+                                             : make_conv2d(op, bf16_);
     }
     return nullptr;
   }
@@ -66,10 +80,11 @@ class OneDnnBackend final : public sdk::Backend {
     // Entering oneDNN costs as much as a product of 16 x 16 x 16; one without terms kills it.
     constexpr double kLeastWork = 2.0 * 16 * 16 * 16;
     if (product.work() <= kLeastWork) return nullptr;
-    return exact_ ? make_exact_product(op, product) : make_fast_product(product);
+    return exact_ ? make_exact_product(op, product) : make_fast_product(op, product, bf16_);
   }
 
   bool exact_;
+  Bf16 bf16_ = Bf16::never;
 };
 
 }  // namespace

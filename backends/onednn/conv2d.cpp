@@ -6,10 +6,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 
-#include "../common/kernels.hpp"
 #include "convolution.hpp"
 #include "elementwise.hpp"
+#include "fallback.hpp"
 #include "kernels.hpp"
 #include "openmp.hpp"
 #include "primitive.hpp"
@@ -40,32 +41,49 @@ float reach_of(const float* weight, std::int64_t channels, std::int64_t taps) {
   return std::isfinite(most) ? most : std::numeric_limits<float>::infinity();
 }
 
-// Forward and backward-data: activations as they lie, weights reordered into the pack.
+ConvolutionShape shape_of(const Op& op, std::int64_t groups) {
+  const bool backward = op.id == ops::Conv2d::kBackwardData;
+  return {backward ? op.out(0) : op.in(0), op.in(1), backward ? op.in(0) : op.out(0), groups};
+}
+
+// What reads a single channel is not faster in bfloat16.
+bool rounds(const Op& op, Bf16 when) {
+  const ConvolutionShape shape = shape_of(op, ops::Conv2d::from(op.attributes).groups);
+  const bool one_channel = op.id == ops::Conv2d::kForward && op.in(1)[3] == 1;
+  if (one_channel && when == Bf16::where_it_pays) return false;
+  return in_bf16(when, shape.work(), static_cast<double>(op.in(0).elements()));
+}
+
+// Forward and backward-data: activations as they lie, or rounded to bfloat16 into the workspace,
+// weights reordered into the pack.
 //
 // oneDNN pads with zeros in some of its kernels, where Inf or NaN weights give NaN instead of
-// skipping the tap: with such weights the canonical kernel computes.
+// skipping the tap: with such weights the canonical kernel computes. So it does where bfloat16
+// cannot hold an operand.
 class Conv2dKernel final : public sdk::Kernel {
  public:
-  explicit Conv2dKernel(const Op& op)
+  Conv2dKernel(const Op& op, Type type)
       : conv_(ops::Conv2d::from(op.attributes)),
+        type_(type),
         backward_(op.id == ops::Conv2d::kBackwardData),
-        shape_(backward_ ? op.out(0) : op.in(0), op.in(1), backward_ ? op.in(0) : op.out(0),
-               conv_.groups),
+        shape_(shape_of(op, conv_.groups)),
         kind_(op.purpose == Purpose::train ? dnnl::prop_kind::forward_training
                                            : dnnl::prop_kind::forward_inference),
         finish_(conv_.epilogue, false),
-        problem_(shape_.convolution(conv_.window)),
+        problem_(shape_.convolution(conv_.window, type)),
         bias_(layout({shape_.channels_out()}, dnnl::memory::format_tag::x)),
         base_team_(team_for(shape_.work(), omp_get_max_threads())),
         plans_([this](int threads) { return make_plan(threads); }),
         weight_count_(op.in(1).elements()) {
+    Layout& out = backward_ ? problem_.source : problem_.destination;
+    out = layout(backward_ ? shape_.input : shape_.output, dnnl::memory::format_tag::nhwc);
     if (conv_.epilogue.bias) problem_.bias = &bias_;
     fuse_relu_ = conv_.epilogue.activation == "relu" && !conv_.epilogue.residual &&
                  op.in(0).elements() <= op.out(0).elements();
     if (!choose_weight_layout()) return;
     const Plan* plan = plans_.at(base_team_);
     if (plan == nullptr) return;
-    canonical_ = common::make_canonical_kernel(op, openmp());
+    fallback_.emplace(op);
     info_.exactness = sdk::Exactness::bounded;
     info_.implementation = plan->primitive->implementation();
     info_.packed_inputs = 1u << 1;
@@ -73,9 +91,12 @@ class Conv2dKernel final : public sdk::Kernel {
     scratchpad_room_ = (plan->scratchpad_bytes() + 63) / 64 * 64;
     spill_bytes_ = static_cast<std::size_t>(op.out(0).elements()) * sizeof(float);
     const std::size_t spill = reads_behind_ ? spill_bytes_ + kLanes * sizeof(float) : 0;
-    info_.workspace_bytes = std::max(scratchpad_room_ + spill, canonical_->info().workspace_bytes);
-    facts_offset_ = std::max((weight_.get_size() + 63) / 64 * 64,
-                             (canonical_->info().pack_bytes + 63) / 64 * 64);
+    in_elements_ = op.in(0).elements();
+    rounded_ = scratchpad_room_ + spill;
+    if (bf16()) rounded_ = (rounded_ + 63) / 64 * 64;
+    const auto copy_bytes = static_cast<std::size_t>(in_elements_) * sizeof(std::uint16_t);
+    info_.workspace_bytes = rounded_ + (bf16() ? copy_bytes : 0);
+    facts_offset_ = (weight_.get_size() + 63) / 64 * 64;
     info_.pack_bytes = facts_offset_ + sizeof(WeightFacts);
   }
   bool usable() const noexcept { return !info_.implementation.empty(); }
@@ -83,12 +104,10 @@ class Conv2dKernel final : public sdk::Kernel {
   void pack(const sdk::Exec& exec, void* pack) const override {
     const auto* weight = exec.input<float>(1);
     const std::int64_t channels = shape_.channels_out();
-    const float reach = reach_of(weight, channels, weight_count_ / channels);
+    float reach = reach_of(weight, channels, weight_count_ / channels);
+    if (bf16() && reach > kLargestBf16) reach = std::numeric_limits<float>::infinity();
     reinterpret_cast<WeightFacts*>(static_cast<std::byte*>(pack) + facts_offset_)->reach = reach;
-    if (std::isinf(reach)) {
-      canonical_->pack(exec, pack);
-      return;
-    }
+    if (std::isinf(reach)) return;
     const Team team(*this, exec.threads());
     const Primitive& reorder = *team.plan->pack;
     reorder.execute({weight, pack}, workspace(nullptr, 0, reorder.scratchpad_bytes()));
@@ -97,14 +116,20 @@ class Conv2dKernel final : public sdk::Kernel {
   void execute(const sdk::Exec& exec) const override {
     const float reach =
         reinterpret_cast<const WeightFacts*>(exec.pack<std::byte>() + facts_offset_)->reach;
-    if (std::isinf(reach)) {
-      canonical_->execute(exec);
-      return;
-    }
+    if (std::isinf(reach)) return fallback_->execute(exec);
     const Team team(*this, exec.threads());
-    const bool fused = team.plan->with_relu && stays_finite(exec, reach, team.threads);
+    const void* in = exec.input<float>(0);
+    float most = 0;
+    if (bf16()) {
+      auto* copy = reinterpret_cast<std::uint16_t*>(exec.workspace<std::byte>() + rounded_);
+      most = to_bf16(exec.input<float>(0), copy, in_elements_, team.threads);
+      if (std::isinf(most)) return fallback_->execute(exec);
+      in = copy;
+    } else if (team.plan->with_relu) {
+      most = largest_magnitude(exec.input<float>(0), in_elements_, team.threads);
+    }
+    const bool fused = team.plan->with_relu && stays_finite(exec, reach, most);
     const Primitive& primitive = fused ? *team.plan->with_relu : *team.plan->primitive;
-    const auto* in = exec.input<float>(0);
     auto* out = exec.output<float>(0);
     void* scratch = workspace(exec.workspace(), scratchpad_room_, primitive.scratchpad_bytes());
     if (conv_.epilogue.bias) {
@@ -146,10 +171,7 @@ class Conv2dKernel final : public sdk::Kernel {
 
   // oneDNN's relu makes 0 of NaN, so it is fused only where no NaN can arise: looking at the input
   // is cheaper than another pass over the output.
-  bool stays_finite(const sdk::Exec& exec, float reach, int threads) const {
-    const Dims& x = shape_.input;
-    const double input =
-        largest_magnitude(exec.input<float>(0), x[0] * x[1] * x[2] * x[3], threads);
+  bool stays_finite(const sdk::Exec& exec, float reach, double input) const {
     double bias = 0;
     if (conv_.epilogue.bias) {
       bias = largest_magnitude(exec.input<float>(conv_.epilogue.bias_input()),
@@ -158,6 +180,7 @@ class Conv2dKernel final : public sdk::Kernel {
     return input * static_cast<double>(reach) + bias < 0.5 * std::numeric_limits<float>::max();
   }
 
+  bool bf16() const { return type_ == Type::bf16; }
   Convolution with_weight(const Layout& weight) const {
     Convolution problem = problem_;
     problem.weight = weight;
@@ -168,7 +191,8 @@ class Conv2dKernel final : public sdk::Kernel {
     return describe_forward(with_weight(weight), kind_, attributes(after));
   }
   dnnl::convolution_backward_data::primitive_desc describe_data(const Layout& weight) const {
-    const auto forward = describe(problem_.weight);  // a hint; its weights lie as they like
+    const auto forward =  // a hint; its weights lie as they like
+        describe_forward(shape_.convolution(conv_.window, type_), kind_, attributes());
     if (!available(forward)) return {};
     return describe_backward_data(with_weight(weight), forward, attributes());
   }
@@ -216,6 +240,7 @@ class Conv2dKernel final : public sdk::Kernel {
   }
 
   ops::Conv2d conv_;
+  Type type_;  // of what is multiplied
   bool backward_;
   ConvolutionShape shape_;
   dnnl::prop_kind kind_;
@@ -232,16 +257,24 @@ class Conv2dKernel final : public sdk::Kernel {
   // jit:avx512_core): it writes into the workspace, which has room behind.
   bool reads_behind_ = false;
   std::size_t scratchpad_room_ = 0, spill_bytes_ = 0;
-  KernelPtr canonical_;
+  std::int64_t in_elements_ = 0;
+  std::size_t rounded_ = 0;  // in the workspace: the activations in bfloat16
+  std::optional<Fallback> fallback_;
 };
 
 }  // namespace
 
-KernelPtr make_conv2d(const Op& op) {
+KernelPtr make_conv2d(const Op& op, Bf16 bf16) {
   if (op.in(0).elements() * op.in(1).elements() * op.out(0).elements() == 0) return nullptr;
-  auto kernel = std::make_unique<Conv2dKernel>(op);
-  if (!kernel->usable()) return nullptr;
-  return kernel;
+  const auto usable = [&](Type type) -> KernelPtr {
+    auto kernel = std::make_unique<Conv2dKernel>(op, type);
+    if (!kernel->usable()) return nullptr;
+    return kernel;
+  };
+  if (rounds(op, bf16)) {
+    if (KernelPtr kernel = usable(Type::bf16)) return kernel;
+  }
+  return usable(Type::f32);
 }
 
 }  // namespace soma::onednn

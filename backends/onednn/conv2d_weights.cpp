@@ -31,17 +31,19 @@ bool corrupts_memory(const Op& op, const ops::Conv2d& conv) {
 }
 
 // Backward-weights: oneDNN writes the gradient in a layout of its own; it is reordered to the plain
-// one and, to accumulate, added.
+// one and, to accumulate, added. In bfloat16 both operands are rounded into the workspace, unless
+// one cannot be: then the canonical kernel computes.
 //
 // oneDNN multiplies padding by grad_output in some of its kernels, and an Inf or NaN there spreads
 // to taps that it does not touch. Every element of grad_output reaches its filter, so a gradient
 // without Inf and NaN is a right one; any other is computed again by the canonical kernel.
 class Conv2dWeightsKernel final : public sdk::Kernel {
  public:
-  explicit Conv2dWeightsKernel(const Op& op)
+  Conv2dWeightsKernel(const Op& op, Type type)
       : conv_(ops::Conv2d::from(op.attributes)),
+        type_(type),
         shape_(op.in(0), op.out(0), op.in(1), conv_.groups),
-        own_activations_(wants_own_activations(op)),
+        own_activations_(type == Type::f32 && wants_own_activations(op)),
         weights_(op.out(0).elements()),
         bias_(layout({shape_.channels_out()}, dnnl::memory::format_tag::x)),
         base_team_(team_for(shape_.work(), omp_get_max_threads())),
@@ -68,8 +70,19 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
       reorder.primitive->execute({from, space + reorder.offset}, scratch);
       return space + reorder.offset;
     };
-    const void* input = reordered(plan->input, exec.input<float>(0));
-    const void* grad = reordered(plan->grad, exec.input<float>(1));
+    const void *input = nullptr, *grad = nullptr;
+    if (type_ == Type::bf16) {
+      const auto round = [&](int i, const Reorder& copy, std::int64_t n) {
+        auto* to = reinterpret_cast<std::uint16_t*>(space + copy.offset);
+        return std::isfinite(to_bf16(exec.input<float>(i), to, n, threads)) ? to : nullptr;
+      };
+      input = round(0, plan->input, shape_.inputs());
+      if (input != nullptr) grad = round(1, plan->grad, shape_.outputs());
+      if (grad == nullptr) return canonical_->execute(exec);
+    } else {
+      input = reordered(plan->input, exec.input<float>(0));
+      grad = reordered(plan->grad, exec.input<float>(1));
+    }
 
     // Straight to the outputs where the layouts agree and nothing is to be added.
     auto* weight_out = exec.output<float>(0);
@@ -109,7 +122,7 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
   }
 
   dnnl::convolution_backward_weights::primitive_desc describe() const {
-    Convolution problem = shape_.convolution(conv_.window);
+    Convolution problem = shape_.convolution(conv_.window, type_);
     if (conv_.epilogue.bias) problem.bias = &bias_;
     if (own_activations_) {
       problem.source = layout(shape_.input, dnnl::memory::format_tag::any);
@@ -117,6 +130,7 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
     }
     const auto forward = describe_forward(problem, dnnl::prop_kind::forward_training, attributes());
     if (!available(forward)) return {};
+    problem.weight = layout(shape_.weight, dnnl::memory::format_tag::any);
     return describe_backward_weights(problem, forward, attributes());
   }
 
@@ -144,8 +158,13 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
       scratch = std::max(scratch, reorder.primitive->scratchpad_bytes());
     };
     const Convolution plain = shape_.convolution(conv_.window);
-    add_reorder(plan->input, plain.source, source.layout, source.layout);
-    add_reorder(plan->grad, plain.destination, destination.layout, destination.layout);
+    if (type_ == Type::bf16) {  // rounded instead, lying as they lie
+      plan->input.offset = plan->space.add(source.layout.get_size());
+      plan->grad.offset = plan->space.add(destination.layout.get_size());
+    } else {
+      add_reorder(plan->input, plain.source, source.layout, source.layout);
+      add_reorder(plan->grad, plain.destination, destination.layout, destination.layout);
+    }
     add_reorder(plan->weight, weight.layout, shape_.plain_weight(), weight.layout);
     if (conv_.accumulate) {
       plan->weight_sum = plan->space.add(static_cast<std::size_t>(weights_) * sizeof(float));
@@ -156,6 +175,7 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
   }
 
   ops::Conv2d conv_;
+  Type type_;  // of what is multiplied
   ConvolutionShape shape_;
   bool own_activations_;
   std::int64_t weights_;
@@ -167,12 +187,20 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
 
 }  // namespace
 
-KernelPtr make_conv2d_weights(const Op& op) {
+KernelPtr make_conv2d_weights(const Op& op, Bf16 bf16) {
   if (op.in(0).elements() * op.in(1).elements() * op.out(0).elements() == 0) return nullptr;
-  if (corrupts_memory(op, ops::Conv2d::from(op.attributes))) return nullptr;
-  auto kernel = std::make_unique<Conv2dWeightsKernel>(op);
-  if (!kernel->usable()) return nullptr;
-  return kernel;
+  const ops::Conv2d conv = ops::Conv2d::from(op.attributes);
+  if (corrupts_memory(op, conv)) return nullptr;
+  const auto usable = [&](Type type) -> KernelPtr {
+    auto kernel = std::make_unique<Conv2dWeightsKernel>(op, type);
+    if (!kernel->usable()) return nullptr;
+    return kernel;
+  };
+  const double work = ConvolutionShape(op.in(0), op.out(0), op.in(1), conv.groups).work();
+  if (in_bf16(bf16, work, static_cast<double>(op.in(0).elements() + op.in(1).elements()))) {
+    if (KernelPtr kernel = usable(Type::bf16)) return kernel;
+  }
+  return usable(Type::f32);
 }
 
 }  // namespace soma::onednn

@@ -30,19 +30,24 @@ struct ConvolutionShape {
     using Tag = dnnl::memory::format_tag;
     return layout(weight, groups == 1 ? Tag::ohwi : Tag::gohwi);
   }
-  /// Channels-last activations, weights in whatever layout suits oneDNN, no bias.
-  Convolution convolution(const ops::Window2d& w) const {
+  std::int64_t inputs() const { return elements(input); }
+  std::int64_t outputs() const { return elements(output); }
+  /// Channels-last activations, weights in whatever layout suits oneDNN, no bias; all of `type`.
+  Convolution convolution(const ops::Window2d& w, Type type = Type::f32) const {
     using Tag = dnnl::memory::format_tag;
     Convolution c;
-    c.source = layout(input, Tag::nhwc);
-    c.weight = layout(weight, Tag::any);
-    c.destination = layout(output, Tag::nhwc);
+    c.source = layout(input, Tag::nhwc, type);
+    c.weight = layout(weight, Tag::any, type);
+    c.destination = layout(output, Tag::nhwc, type);
     c.strides = {w.stride_h, w.stride_w};
     c.dilation = {w.dilation_h - 1, w.dilation_w - 1};
     c.padding_low = {w.pad_top, w.pad_left};
     c.padding_high = {w.pad_bottom, w.pad_right};
     return c;
   }
+
+ private:
+  static std::int64_t elements(const Dims& d) { return d[0] * d[1] * d[2] * d[3]; }
 };
 
 }  // namespace soma::onednn

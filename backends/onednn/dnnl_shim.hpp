@@ -11,8 +11,17 @@ namespace soma::onednn {
 using Layout = dnnl::memory::desc;
 using Dims = dnnl::memory::dims;
 
-inline Layout layout(const Dims& dims, dnnl::memory::format_tag tag) {
-  return {dims, dnnl::memory::data_type::f32, tag};
+using Type = dnnl::memory::data_type;
+
+inline Layout layout(const Dims& dims, dnnl::memory::format_tag tag, Type type = Type::f32) {
+  return {dims, type, tag};
+}
+
+/// True if the library multiplies bfloat16 with the CPU's own instructions. ONEDNN_MAX_CPU_ISA may
+/// forbid it.
+inline bool has_bf16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
 }
 
 /// The process's CPU engine.

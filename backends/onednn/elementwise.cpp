@@ -14,6 +14,22 @@ namespace {
 constexpr std::int64_t kGrain = 16384;  // elements, 64 KiB
 constexpr std::int64_t kTile = 2048;    // elements that stay in the first-level cache
 
+// Without their sign, floats order like their bits, NaN above Inf.
+constexpr std::uint32_t kMagnitude = 0x7FFFFFFF;
+
+/// The largest of what `part` says of each part of [0, n), as bits of a magnitude.
+template <class Part>
+std::uint32_t largest_of(std::int64_t n, int threads, Part&& part) {
+  std::atomic<std::uint32_t> all{0};
+  openmp().run(threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    const std::uint32_t most = part(begin, end);
+    std::uint32_t old = all.load();
+    while (old < most && !all.compare_exchange_weak(old, most)) {
+    }
+  });
+  return all.load();
+}
+
 }  // namespace
 
 Finish::Finish(const ops::Epilogue& epilogue, bool with_bias)
@@ -53,19 +69,28 @@ void add_to(float* y, const float* x, std::int64_t n, int threads) {
 }
 
 float largest_magnitude(const float* x, std::int64_t n, int threads) {
-  // Without their sign, floats order like their bits, NaN above Inf.
   constexpr auto kInfinity = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
-  std::atomic<std::uint32_t> all{0};
-  openmp().run(threads, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    std::uint32_t most = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-      most = std::max(most, std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFu);
-    }
-    std::uint32_t old = all.load();
-    while (old < most && !all.compare_exchange_weak(old, most)) {
-    }
+  const std::uint32_t most = largest_of(n, threads, [&](std::int64_t i, std::int64_t end) {
+    std::uint32_t part = 0;
+    for (; i < end; ++i) part = std::max(part, std::bit_cast<std::uint32_t>(x[i]) & kMagnitude);
+    return part;
   });
-  return std::bit_cast<float>(std::min(all.load(), kInfinity));
+  return std::bit_cast<float>(std::min(most, kInfinity));
+}
+
+float to_bf16(const float* x, std::uint16_t* y, std::int64_t n, int threads) {
+  const std::uint32_t most = largest_of(n, threads, [&](std::int64_t i, std::int64_t end) {
+    std::uint32_t part = 0;
+    for (; i < end; ++i) {
+      const auto bits = std::bit_cast<std::uint32_t>(x[i]);
+      part = std::max(part, bits & kMagnitude);
+      y[i] = static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+    }
+    return part;
+  });
+  // The first that rounds up to Inf lies half a step above the largest.
+  constexpr std::uint32_t kFirstLost = 0x7F7F8000;
+  return most < kFirstLost ? std::bit_cast<float>(most) : std::numeric_limits<float>::infinity();
 }
 
 }  // namespace soma::onednn

@@ -32,4 +32,10 @@ void add_to(float* y, const float* x, std::int64_t n, int threads);
 /// Largest |x[i]|; +Inf if there is an Inf or a NaN, 0 for n = 0.
 float largest_magnitude(const float* x, std::int64_t n, int threads);
 
+/// The same in bfloat16, rounded to nearest even, into y [n]. Returns the largest |x[i]|; +Inf if
+/// an element is Inf or NaN or rounds to Inf, and then y is of no use.
+float to_bf16(const float* x, std::uint16_t* y, std::int64_t n, int threads);
+/// The largest magnitude for which to_bf16 returns +Inf is above this one.
+inline constexpr float kLargestBf16 = 0x1.FEp127f;
+
 }  // namespace soma::onednn

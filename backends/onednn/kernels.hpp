@@ -41,14 +41,23 @@ struct MatrixProduct {
 MatrixProduct linear_product(const Op& op);
 MatrixProduct matmul_product(const Op& op);
 
+/// Whether operands of products and convolutions are rounded to bfloat16.
+enum class Bf16 { never, where_it_pays, always };
+
+/// `work` in multiplications and additions, and how many elements are rounded for it.
+inline bool in_bf16(Bf16 when, double work, double rounded) {
+  constexpr double kSaved = 40;  // work that is saved in the time that an element takes
+  return when == Bf16::always || (when == Bf16::where_it_pays && work > kSaved * rounded);
+}
+
 /// Class bounded. Both want a product with work to do.
-KernelPtr make_fast_product(const MatrixProduct& product);
+KernelPtr make_fast_product(const Op& op, const MatrixProduct& product, Bf16 bf16);
 /// Class exact, each shape and thread count checked against the canonical kernel of `op` once in a
 /// process.
 KernelPtr make_exact_product(const Op& op, const MatrixProduct& product);
 
 /// Class bounded; forward and backward-data.
-KernelPtr make_conv2d(const Op& op);
-KernelPtr make_conv2d_weights(const Op& op);
+KernelPtr make_conv2d(const Op& op, Bf16 bf16);
+KernelPtr make_conv2d_weights(const Op& op, Bf16 bf16);
 
 }  // namespace soma::onednn

@@ -84,7 +84,9 @@ int main(int argc, char** argv) {
   try {
     const std::string numerics = argc > 3 ? argv[3] : "fast";
     return run(argc > 1 ? argv[1] : "tbb", argc > 2 ? std::atof(argv[2]) : 2,
-               numerics == "exact" ? soma::Numerics::exact : soma::Numerics::fast);
+               numerics == "exact"  ? soma::Numerics::exact
+               : numerics == "bf16" ? soma::Numerics::bf16
+                                    : soma::Numerics::fast);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "soma_bench_small: %s\n", e.what());
     return 1;

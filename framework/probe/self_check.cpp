@@ -182,7 +182,11 @@ Rejection check_opened(const soma_backend& table, const std::string& name, std::
 
 Rejection check_backend(const soma_backend& table, const Begins& begins) {
   const std::string name = std::string("backend '") + table.name + "'";
-  for (const std::int32_t numerics : {SOMA_NUMERICS_FAST, SOMA_NUMERICS_EXACT}) {
+  for (const std::int32_t numerics :
+       {SOMA_NUMERICS_FAST, SOMA_NUMERICS_EXACT, SOMA_NUMERICS_BF16}) {
+    const bool offered =
+        numerics != SOMA_NUMERICS_BF16 || (table.more_numerics >> SOMA_NUMERICS_BF16 & 1) != 0;
+    if (!offered) continue;
     if (Rejection no = check_opened(table, name, numerics, begins)) return no;
   }
   return {};

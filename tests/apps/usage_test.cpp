@@ -67,7 +67,7 @@ const ErrorCase kErrors[] = {
     {"unknown_numerics",
      {"train", "lenet5", "--data", "glyphs", "--numerics", "exakt"},
      2,
-     {"fast, exact", "'exakt'"}},
+     {"fast, exact, bf16", "'exakt'"}},
     {"epochs_and_steps",
      {"train", "lenet5", "--data", "glyphs", "--epochs", "1", "--steps", "1"},
      2,
@@ -108,6 +108,10 @@ const ErrorCase kErrors[] = {
      {"train", "small.json", "--data", "idx:bars", "--backend", "cuda"},
      1,
      {"'cuda'", "lib/soma"}},
+    {"backend_without_bfloat16",
+     {"train", "small.json", "--data", "idx:bars", "--backend", "tbb", "--numerics", "bf16"},
+     1,
+     {"'tbb' does not offer bf16 numerics"}},
     {"folder_cannot_be_made",
      {"train", "small.json", "--data", "idx:bars", "--backend", "reference", "--out",
       "small.json/run"},
@@ -167,5 +171,16 @@ TEST_P(CommandErrors, IsOneSentenceAndLeavesNothingBehind) {
 
 INSTANTIATE_TEST_SUITE_P(All, CommandErrors, testing::ValuesIn(kErrors),
                          [](const auto& test) { return std::string(test.param.name); });
+
+TEST(CpuWithoutBfloat16, IsAReasonToRefuse) {
+  SmallTask task;
+  setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE", 1);  // what such a CPU would have at most
+  const Outcome outcome = task.execute(
+      {"train", "small.json", "--data", "idx:bars", "--backend", "onednn", "--numerics", "bf16"});
+  unsetenv("ONEDNN_MAX_CPU_ISA");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("need a CPU with AVX-512 BF16 or AMX"), std::string::npos)
+      << outcome.err;
+}
 
 }  // namespace

@@ -112,6 +112,9 @@ TEST_P(FastOnednn, ComputesTheContractionsOfLenetWithBrgemmOrJitKernels) {
   for (const Op& op : list) {
     const std::string name = examined().prepare(op).info().implementation;
     EXPECT_TRUE(is_fast(name)) << op.str() << ": " << name;
+    if (front_options().numerics == Numerics::bf16) {
+      EXPECT_NE(name.find("bf16"), std::string::npos) << op.str() << ": " << name;
+    }
   }
 }
 

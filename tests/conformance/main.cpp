@@ -21,10 +21,17 @@ FrontOptions& front_options() {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: soma_conformance_tests [--backend NAME] [--numerics fast|exact] [--case FILTER]\n"
+    "usage: soma_conformance_tests [--backend NAME] [--numerics fast|exact|bf16] [--case FILTER]\n"
     "         [--check NAME] [--seed N] [--table FILE] [GoogleTest flags]\n"
     "       soma_conformance_tests --digest [--backend NAME] ...   prints one hash per op\n"
     "       soma_conformance_tests --isa [--backend NAME] ...      AVX2, AVX-512 and reference\n";
+
+Numerics numerics_named(const std::string& name) {
+  for (const Numerics numerics : {Numerics::fast, Numerics::exact, Numerics::bf16}) {
+    if (name == name_of(numerics)) return numerics;
+  }
+  throw std::invalid_argument("unknown numerics " + name);
+}
 
 FrontOptions parse(int argc, char** argv) {
   FrontOptions options;
@@ -39,8 +46,8 @@ FrontOptions parse(int argc, char** argv) {
     const std::string value = argv[++i];
     if (flag == "--backend") {
       options.backend = value;
-    } else if (flag == "--numerics" && (value == "fast" || value == "exact")) {
-      options.numerics = value == "exact" ? Numerics::exact : Numerics::fast;
+    } else if (flag == "--numerics") {
+      options.numerics = numerics_named(value);
     } else if (flag == "--case") {
       options.case_filter = value;
     } else if (flag == "--check") {
@@ -72,6 +79,18 @@ std::vector<char*> take_gtest_flags(int& argc, char** argv) {
   return taken;
 }
 
+constexpr int kNotHere = 77;  // CTest's SKIP_RETURN_CODE
+
+/// False if the backend refuses the numerics, most likely for this CPU; says why.
+bool opens(const FrontOptions& options) {
+  try {
+    return static_cast<bool>(backend(options.backend, {.numerics = options.numerics}));
+  } catch (const UnsupportedError& error) {
+    std::fprintf(stderr, "soma_conformance_tests: %s\n", error.what());
+    return false;
+  }
+}
+
 int print_digest(const FrontOptions& options) {
   const Backend examined = backend(options.backend, {.numerics = options.numerics});
   for (const auto& [op, hash] : digest(examined, options.seed, 2)) {
@@ -95,14 +114,15 @@ int main(int argc, char** argv) {
   const FrontOptions& options = front_options();
   try {
     if (options.mode == FrontOptions::Mode::digest) return print_digest(options);
+    if (options.numerics == soma::Numerics::bf16 && !opens(options)) return kNotHere;
     int gtest_count = static_cast<int>(gtest_flags.size()) - 1;
     testing::InitGoogleTest(&gtest_count, gtest_flags.data());
     const int status = RUN_ALL_TESTS();
     if (options.mode == FrontOptions::Mode::examine) {
       std::printf("\n%s, %s numerics, seed %" PRIu64 "\n%s", options.backend.c_str(),
-                  options.numerics_name(), options.seed, summary().text().c_str());
+                  name_of(options.numerics), options.seed, summary().text().c_str());
       if (!options.table.empty()) {
-        write_table(options.table, options.backend + " " + options.numerics_name(), summary());
+        write_table(options.table, options.backend + " " + name_of(options.numerics), summary());
       }
     }
     if (testing::UnitTest::GetInstance()->test_to_run_count() == 0) {

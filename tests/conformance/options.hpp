@@ -19,10 +19,9 @@ struct FrontOptions {
   std::string table;    ///< markdown file that receives the counts
   std::string program;  ///< path of this program, for children and for rerun commands
 
-  const char* numerics_name() const { return numerics == Numerics::exact ? "exact" : "fast"; }
   /// "--backend onednn --numerics exact --seed 1"
   std::string arguments() const {
-    return "--backend " + backend + " --numerics " + numerics_name() + " --seed " +
+    return "--backend " + backend + " --numerics " + name_of(numerics) + " --seed " +
            std::to_string(seed);
   }
 };

@@ -81,7 +81,7 @@ class Kernel final : public sdk::Kernel {
     const bool other = mutant_ != nullptr && mutant_->as != nullptr;
     right_ = common::make_canonical_kernel(other ? mutant_->as(op) : op, loops);
     const bool bounded =
-        numerics == sdk::Numerics::fast || (mutant_ != nullptr && is_planted("bounded_in_exact"));
+        numerics != sdk::Numerics::exact || (mutant_ != nullptr && is_planted("bounded_in_exact"));
     info_.exactness = bounded ? sdk::Exactness::bounded : sdk::Exactness::exact;
     info_.implementation = "mutant:canonical";
     info_.workspace_bytes = mutants::Call::right_workspace_bytes(*right_) + 64;
@@ -109,6 +109,7 @@ class Backend final : public sdk::Backend {
   static constexpr const char* kName = "mutant";
   static constexpr const char* kSummary = "right, but for the bug that was ordered";
   static constexpr const char* kRuntime = "std::thread";
+  static constexpr bool kHasBf16 = true;  // as one may that rounds nothing
   static std::span<const char* const> op_ids() { return common::canonical_op_ids(); }
 
   explicit Backend(sdk::Numerics numerics) : numerics_(numerics) {

@@ -32,6 +32,19 @@ void round_input(const Call& call, int i) {
   call.right({{i, x.data()}});
 }
 
+/// input [M,K], weight [N,K], rounded, and every sum on the way as well.
+void sum_in_bfloat16(const Call& call) {
+  const std::int64_t m = call.op.in(0)[0], k = call.op.in(0)[1], n = call.op.in(1)[0];
+  for (std::int64_t i = 0; i < m * n; ++i) {
+    const float *x = call.in() + i / n * k, *w = call.in(1) + i % n * k;
+    float sum = 0;
+    for (std::int64_t t = 0; t < k; ++t) {
+      sum = as_bfloat16(std::fma(as_bfloat16(x[t]), as_bfloat16(w[t]), sum));
+    }
+    call.out()[i] = sum;
+  }
+}
+
 // last term dropped
 
 void drop_last_k(const Call& call) {
@@ -272,6 +285,22 @@ const Mutant kMutants[] = {
      .level = "C4",
      .at = [](const Op& op) { return op.in(0)[0] == 17; },
      .run = [](const Call& call) { round_input(call, 1); }},
+    {.name = "linear_bfloat16_sums",
+     .fault_class = "reduced precision",
+     .op = "linear/1.fwd",
+     .where = "bf16 numerics, K = 513: the sums too",
+     .level = "C3",
+     .at = [](const Op& op) { return op.in(0)[1] == 513 && op.inputs.size() == 2; },
+     .run = sum_in_bfloat16,
+     .numerics = "bf16"},
+    {.name = "attention_bfloat16_keys",
+     .fault_class = "reduced precision",
+     .op = "attention/1.fwd",
+     .where = "bf16 numerics, 65 keys: these are no operands of linear, matmul or conv2d",
+     .level = "C3",
+     .at = [](const Op& op) { return op.inputs.size() >= 3 && op.in(1)[1] == 65; },
+     .run = [](const Call& call) { round_input(call, 1); },
+     .numerics = "bf16"},
 
     {.name = "linear_one_block",
      .fault_class = "order of sums",

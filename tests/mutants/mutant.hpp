@@ -80,7 +80,7 @@ struct Mutant {
   bool (*at)(const Op&) = nullptr;          ///< ops on which it shows; null: all of that id
   Op (*as)(const Op&) = nullptr;            ///< it computes this op instead
   void (*run)(const Call& call) = nullptr;  ///< it does this instead
-  const char* numerics = "fast";  ///< claims the class bounded; "exact": claims the class exact
+  const char* numerics = "fast";  ///< these and "bf16": claims the class bounded; "exact": exact
   bool on_empty = false;          ///< it shows on ops without elements too
   const char* within = nullptr;   ///< of those that a network meets: the op that is wrong
   Subject subject = Subject::backend;

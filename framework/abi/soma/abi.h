@@ -47,7 +47,8 @@ enum {
 enum { SOMA_F32 = 1, SOMA_F64 = 2, SOMA_I32 = 3 };      /* dtype */
 enum { SOMA_TRAIN = 1, SOMA_INFER = 2 };                /* purpose */
 enum { SOMA_EXACT = 1, SOMA_BOUNDED = 2 };              /* exactness, see numerics.md */
-enum { SOMA_NUMERICS_FAST = 1, SOMA_NUMERICS_EXACT = 2 }; /* numerics */
+/* numerics. Every backend opens with the first two; with another only if its table says so. */
+enum { SOMA_NUMERICS_FAST = 1, SOMA_NUMERICS_EXACT = 2, SOMA_NUMERICS_BF16 = 3 };
 enum { SOMA_INTEGER = 1, SOMA_REAL = 2, SOMA_STRING = 3 }; /* attribute kind */
 
 /* A buffer of the caller for one sentence; the callee writes at most capacity - 1 bytes and a NUL. May be NULL. */
@@ -139,7 +140,7 @@ typedef struct soma_exec {
 typedef struct soma_backend_options {
   uint32_t struct_size;
   uint16_t major, minor;
-  int32_t numerics; /* SOMA_NUMERICS_FAST or SOMA_NUMERICS_EXACT */
+  int32_t numerics; /* SOMA_NUMERICS_... */
   int32_t reserved;
 } soma_backend_options;
 
@@ -169,6 +170,10 @@ typedef struct soma_backend {
   /* Runs fn over [0, n) on up to `threads` threads, in pieces of at least `grain` (the last may be shorter). */
   soma_status (*parallel_for)(soma_context* context, int32_t threads, int64_t n, int64_t grain,
                               soma_range_fn fn, void* argument);
+  /* Bit 1 << SOMA_NUMERICS_...: what it can be opened with besides fast and exact, though perhaps not on this CPU, which
+   * open says then. Where the bit is missing the host refuses and does not call open. */
+  uint32_t more_numerics;
+  uint32_t reserved_too;
 } soma_backend;
 
 /* A pointwise activation y = f(x), or y = f(x, p) with learnable numbers p[0..parameter_count), one set for each place

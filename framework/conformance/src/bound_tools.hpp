@@ -10,6 +10,7 @@
 namespace soma::conformance {
 
 inline constexpr double kU = 0x1p-24;      // half an ulp, relative
+inline constexpr double kUBf16 = 0x1p-8;   // the same of bfloat16
 inline constexpr double kTiny = 0x1p-149;  // smallest positive float32
 
 inline double gamma_n(double n) { return n * kU / (1 - n * kU); }

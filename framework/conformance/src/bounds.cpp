@@ -4,6 +4,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "bound_tools.hpp"
@@ -37,6 +38,43 @@ double contraction_limit(double terms, int adds, double magnitude, Fill fill) {
 }
 
 namespace {
+
+/// What rounding the operands of a sum of products to bfloat16 adds to the limits of its outputs.
+class Bf16Operands {
+ public:
+  Bf16Operands(const Oracle& oracle, const Op& plain, const Operands& sizes, Fill fill)
+      : fill_(fill) {
+    Operands squares = sizes;
+    for (Array& a : squares.inputs) {
+      float most = 0;
+      for (float& x : a.as<float>()) {
+        if (std::isfinite(x)) most = std::max(most, x);
+        x *= x;
+      }
+      reach_ += most;
+    }
+    if (fill != Fill::random) return;
+    for (const Array& sum : oracle.evaluate(plain, squares)) squares_.push_back(doubles(sum));
+  }
+
+  /// `accumulation` is the limit in float32, `products` the sum of |a b|, of element i of output o.
+  double limit(double accumulation, double terms, double products, std::size_t o,
+               std::size_t i) const {
+    if (fill_ == Fill::integers) return accumulation;  // they are bfloat16 numbers
+    constexpr double kBoth = (1 + kUBf16) * (1 + kUBf16);
+    double rounding = (kBoth - 1) * products;
+    if (fill_ == Fill::random) {
+      rounding = std::min(rounding, 4 * kUBf16 * std::sqrt(squares_[o][i]));
+    }
+    // The instruction takes what is subnormal for 0, and gives 0 for it.
+    return kBoth * accumulation + rounding + terms * 0x1p-126 * (1 + kBoth * reach_);
+  }
+
+ private:
+  Fill fill_;
+  double reach_ = 0;                          // the largest of either operand, added
+  std::vector<std::vector<double>> squares_;  // the sums of (a b)^2
+};
 
 /// Largest element of a row; NaN if there is one.
 double row_maximum(std::span<const double> row) {
@@ -137,7 +175,7 @@ void pass_activation(Expected& e, const std::string& activation) {
 }
 
 void bound_contraction(const Oracle& oracle, const Op& op, const Operands& operands, Fill fill,
-                       std::vector<Expected>& result) {
+                       Numerics numerics, std::vector<Expected>& result) {
   const Op plain = bare(op);
   Operands sizes = absolute(operands);
   const std::vector<Array> added = [&] {  // bias and residual, or the old outputs
@@ -147,10 +185,13 @@ void bound_contraction(const Oracle& oracle, const Op& op, const Operands& opera
   sizes.inputs.resize(2);
   const std::vector<Array> magnitudes = oracle.evaluate(plain, sizes);
   const auto counts = term_counts(oracle, op, plain, fill == Fill::random);
+  std::optional<Bf16Operands> rounded;
+  if (numerics == Numerics::bf16) rounded.emplace(oracle, plain, sizes, fill);
   const bool accumulate = op.attributes.flag("accumulate");
   for (std::size_t o = 0; o < result.size(); ++o) {
     Expected& e = result[o];
-    e.magnitude = doubles(magnitudes[o]);
+    const std::vector<double> products = doubles(magnitudes[o]);
+    e.magnitude = products;
     int adds = 0;
     if (o == 0) {
       for (const Array& term : added) {  // [N] runs along the last axis, a residual along all
@@ -168,6 +209,7 @@ void bound_contraction(const Oracle& oracle, const Op& op, const Operands& opera
     }
     for (std::size_t i = 0; i < e.limit.size(); ++i) {
       e.limit[i] = contraction_limit(counts[o][i], adds, e.magnitude[i], fill);
+      if (rounded) e.limit[i] = rounded->limit(e.limit[i], counts[o][i], products[i], o, i);
     }
   }
   if (op.direction() == "fwd") pass_activation(result[0], op.attributes.text("activation", ""));
@@ -296,7 +338,7 @@ std::string describe(std::size_t output, std::size_t i, float got, double value,
 }  // namespace
 
 std::vector<Expected> expect(const Oracle& oracle, const Op& op, const Operands& operands,
-                             Fill fill) {
+                             Fill fill, Numerics numerics) {
   std::vector<Expected> result;
   for (const Array& y : oracle.evaluate(op, operands)) {
     result.push_back(expected_of(y));
@@ -304,7 +346,7 @@ std::vector<Expected> expect(const Oracle& oracle, const Op& op, const Operands&
   }
   const std::string_view family = op.family();
   if (is_contraction(op)) {
-    bound_contraction(oracle, op, operands, fill, result);
+    bound_contraction(oracle, op, operands, fill, numerics, result);
   } else if (family == "max_pool2d/1" || family == "avg_pool2d/1") {
     bound_pool(oracle, op, operands, fill, result);
   } else if (family == "softmax/1") {

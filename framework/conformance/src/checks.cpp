@@ -176,7 +176,7 @@ struct Examiner::State {
   Filled& judged_at(Fill fill) {
     Filled& f = at(fill);
     if (!f.judged) {
-      f.expected = expect(oracle, current->op, f.operands, fill);
+      f.expected = expect(oracle, current->op, f.operands, fill, examined.numerics());
       if (exact()) f.reference = oracle.reference(current->op, f.operands);
       f.judged = true;
     }
@@ -382,7 +382,7 @@ struct Examiner::State {
                          current->op, current->spread};
       state.inputs[1] = make_operands(renamed, Fill::random, options.seed).inputs[1];
       Filled f;
-      f.expected = expect(oracle, current->op, state, Fill::random);
+      f.expected = expect(oracle, current->op, state, Fill::random, examined.numerics());
       if (exact()) f.reference = oracle.reference(current->op, state);
       f.first = run(*kernel, state,
                     {.threads = 1 + step % 4, .in_place = in_place_choices(current->op).front()});
@@ -486,7 +486,10 @@ struct Examiner::State {
     Filled other;  // other numbers, so that what the two share shows
     other.operands = make_operands(*current, Fill::random, options.seed + 1);
     other.first = run(*kernel, other.operands);
-    if (!exact()) other.expected = expect(oracle, current->op, other.operands, Fill::random);
+    if (!exact()) {
+      other.expected =
+          expect(oracle, current->op, other.operands, Fill::random, examined.numerics());
+    }
     if (!second) second = soma::backend(examined.name(), {.numerics = examined.numerics()});
     if (!helper) helper.emplace();
     const auto at_once = [&](const Kernel& mine, const Kernel& theirs, const std::string& where) {
@@ -539,7 +542,7 @@ struct Examiner::State {
       const Kernel backward = second.prepare(d.backward[b].op);
       Filled f;
       f.operands = backward_operands(d, b, operands, saved, w);
-      f.expected = expect(oracle, d.backward[b].op, f.operands, Fill::random);
+      f.expected = expect(oracle, d.backward[b].op, f.operands, Fill::random, second.numerics());
       const Run got = run(backward, f.operands, {.threads = 2});
       if (!got.violations.empty()) finding.note(where + got.violations.front());
       const Deviation deviated = deviation(got.outputs, f.expected);

@@ -96,7 +96,8 @@ void write_table(const std::filesystem::path& file, const std::string& column,
   out << "# Conformance\n\n"
          "Cases / checks / failed, and the worst error as a share of its bound, per op and backend "
          "(the bounds are\nin [numerics.md](numerics.md)). Written by\n"
-         "`soma_conformance_tests --backend NAME --numerics fast|exact --table FILE`.\n\n| op |";
+         "`soma_conformance_tests --backend NAME --numerics fast|exact|bf16 --table FILE`.\n\n| op "
+         "|";
   for (const std::string& name : table.columns) out << ' ' << name << " |";
   out << "\n|---|";
   for (std::size_t i = 0; i < table.columns.size(); ++i) out << "---|";

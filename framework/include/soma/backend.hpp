@@ -13,14 +13,21 @@
 
 namespace soma {
 
-/// fast: what the backend does best, inside the stated bounds. exact: the canonical bits. See
-/// numerics.md.
-enum class Numerics : std::int32_t { fast = SOMA_NUMERICS_FAST, exact = SOMA_NUMERICS_EXACT };
+/// fast: what the backend does best, inside the stated bounds. exact: the canonical bits. bf16: the
+/// operands of linear, matmul and conv2d may be rounded to bfloat16, the rest as under fast;
+/// refused by backends and CPUs that cannot. See numerics.md.
+enum class Numerics : std::int32_t {
+  fast = SOMA_NUMERICS_FAST,
+  exact = SOMA_NUMERICS_EXACT,
+  bf16 = SOMA_NUMERICS_BF16
+};
+/// "fast", "exact", "bf16".
+SOMA_API const char* name_of(Numerics numerics) noexcept;
 
 struct BackendOptions {
   Numerics numerics = Numerics::fast;
   /// Another backend, by name, for ops that this one does not support; "" stops with an error that
-  /// lists them.
+  /// lists them. Where this one computes under bf16 numerics, the other does under fast.
   std::string fallback = {};
 };
 

@@ -34,13 +34,18 @@ struct Backend::State {
   mutable std::set<std::string> fallen;  // op ids
   mutable std::atomic<std::int64_t> own_ns{0}, fallback_ns{0};
 
-  State(const Registry::BackendSource& source, const BackendOptions& options)
+  State(const Registry::BackendSource& source, Numerics of)
       : table(*source.table),
-        numerics(options.numerics),
+        numerics(of),
         name(table.name),
         summary(table.summary),
         runtime(table.runtime),
         path(*source.file) {
+    if (numerics == Numerics::bf16 && (table.more_numerics >> SOMA_NUMERICS_BF16 & 1) == 0) {
+      throw UnsupportedError("backend '" + name +
+                             "' does not offer bf16 numerics: it computes in float32 alone (" +
+                             path.string() + ")");
+    }
     auto abi = headed<soma_backend_options>();
     abi.numerics = static_cast<std::int32_t>(numerics);
     Text why;
@@ -113,6 +118,10 @@ struct Kernel::State {
     info.implementation = about.implementation != nullptr ? about.implementation : "";
   }
 };
+
+const char* name_of(Numerics numerics) noexcept {
+  return numerics == Numerics::bf16 ? "bf16" : numerics == Numerics::exact ? "exact" : "fast";
+}
 
 const Op& Kernel::op() const { return state_->op; }
 const Kernel::Info& Kernel::info() const { return state_->info; }
@@ -240,12 +249,13 @@ void Backend::parallel_for(int threads, std::int64_t n, std::int64_t grain,
 
 Backend backend(std::string_view name, const BackendOptions& options) {
   const auto open = [&](std::string_view wanted) {
-    const auto state = [&](std::string_view of) {
-      return std::make_shared<Backend::State>(Registry::instance().backend(of), options);
+    const auto state = [](std::string_view of, Numerics numerics) {
+      return std::make_shared<Backend::State>(Registry::instance().backend(of), numerics);
     };
-    auto opened = state(wanted);
+    auto opened = state(wanted, options.numerics);
     if (!options.fallback.empty() && options.fallback != opened->name) {
-      opened->fallback = state(options.fallback);
+      const bool bf16 = options.numerics == Numerics::bf16;
+      opened->fallback = state(options.fallback, bf16 ? Numerics::fast : options.numerics);
     }
     return Backend(std::move(opened));
   };

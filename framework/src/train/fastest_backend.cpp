@@ -30,7 +30,25 @@ double median_ratio(const BackendTimes& a, const BackendTimes& b) {
   return median(std::move(ratios));
 }
 
+bool opens(const std::string& name, const BackendOptions& options) {
+  try {
+    return static_cast<bool>(backend(name, options));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// Those that have bf16 numerics; throws with the reasons of all if there is none.
+std::vector<std::string> candidates_in_bf16() {
+  const BackendOptions options = {.numerics = Numerics::bf16};
+  std::vector<std::string> names = plugins::by_preference(backend_names());
+  std::erase_if(names, [&](const std::string& name) { return !opens(name, options); });
+  if (names.empty()) backend("auto", options);
+  return names;
+}
+
 std::vector<std::string> candidates(const Model& model, const StepKind& kind) {
+  if (kind.numerics == Numerics::bf16) return candidates_in_bf16();
   const bool heavy = step_flops(model, kind) > kMostSerialFlops;
   std::vector<std::string> names;
   for (const std::string& name : plugins::by_preference(backend_names())) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "soma/backend.hpp"
+#include "soma/error.hpp"
 #include "soma/plugins.hpp"
 #include "soma/sdk/ops/activation.hpp"
 
@@ -38,6 +39,15 @@ TEST_F(PluginOfAbi10, ComputesAsABackend) {
   ASSERT_LE(kernel.info().workspace_bytes, workspace.size());
   kernel.execute({.inputs = inputs, .outputs = outputs, .workspace = workspace.data()}, 2);
   EXPECT_EQ(y, (std::array<float, 6>{0, 2, 0, 4, 0, 6}));
+}
+
+TEST_F(PluginOfAbi10, IsRefusedUnderNumericsThatItDoesNotKnow) {
+  try {
+    soma::backend("of_1_0", {.numerics = soma::Numerics::bf16});
+    ADD_FAILURE() << "opened";
+  } catch (const soma::UnsupportedError& e) {
+    EXPECT_NE(std::string(e.what()).find("does not offer bf16 numerics"), std::string::npos);
+  }
 }
 
 TEST_F(PluginOfAbi10, ComputesAsAnActivation) {

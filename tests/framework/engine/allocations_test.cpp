@@ -184,15 +184,21 @@ TEST(Counters, Count) {
   EXPECT_GT(counted([&] { Trainer(net, b).kernels(4); }).primitives, 5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, NoAllocation,
-                         testing::Values(std::pair("reference", Numerics::exact),
-                                         std::pair("tbb", Numerics::exact),
-                                         std::pair("onednn", Numerics::fast),
-                                         std::pair("onednn", Numerics::exact)),
-                         [](const auto& info) {
-                           return std::string(info.param.first) +
-                                  (info.param.second == Numerics::exact ? "_exact" : "_fast");
-                         });
+std::vector<std::pair<const char*, Numerics>> kinds() {
+  std::vector<std::pair<const char*, Numerics>> list = {{"reference", Numerics::exact},
+                                                        {"tbb", Numerics::exact},
+                                                        {"onednn", Numerics::fast},
+                                                        {"onednn", Numerics::exact}};
+  if (__builtin_cpu_supports("avx512bf16")) {
+    setenv("SOMA_BF16", "always", 1);  // whatever the shape
+    list.emplace_back("onednn", Numerics::bf16);
+  }
+  return list;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, NoAllocation, testing::ValuesIn(kinds()), [](const auto& info) {
+  return std::string(info.param.first) + "_" + name_of(info.param.second);
+});
 
 }  // namespace
 }  // namespace soma

@@ -18,7 +18,8 @@ struct Expected {
 /// Evaluates `op` in float64 and states how far a float32 result may be from it, by the bounds of
 /// framework/docs/numerics.md:
 ///   contractions   T1 with K = the terms that take part, counted by the oracle on ones, plus one
-///                  rounding for each of bias, residual and old value; with Fill::random also T2
+///                  rounding for each of bias, residual and old value; with Fill::random also T2;
+///                  under bf16 numerics T1b and T2b
 ///   relu, max-pool forward   equality;  add   half an ulp
 ///   sigmoid, tanh  2.5 and 1.5 ulp (1 from the rounded result), their backward 4 ulp
 ///   pools          gamma of the window's taps
@@ -26,7 +27,7 @@ struct Expected {
 /// The inputs of contractions may hold NaN or Inf: the limit is then meaningless where `value` is
 /// not finite, and only the class counts.
 std::vector<Expected> expect(const Oracle& oracle, const Op& op, const Operands& operands,
-                             Fill fill);
+                             Fill fill, Numerics numerics = Numerics::fast);
 
 /// How far `outputs` are from what is expected, over all elements.
 struct Deviation {

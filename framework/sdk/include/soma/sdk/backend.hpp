@@ -15,7 +15,11 @@ namespace soma::sdk {
 /// What a kernel promises about its bits; the conformance suite verifies it.
 enum class Exactness : std::int32_t { exact = SOMA_EXACT, bounded = SOMA_BOUNDED };
 
-enum class Numerics : std::int32_t { fast = SOMA_NUMERICS_FAST, exact = SOMA_NUMERICS_EXACT };
+enum class Numerics : std::int32_t {
+  fast = SOMA_NUMERICS_FAST,
+  exact = SOMA_NUMERICS_EXACT,
+  bf16 = SOMA_NUMERICS_BF16
+};
 
 struct KernelInfo {
   Exactness exactness = Exactness::exact;
@@ -69,7 +73,10 @@ class Kernel {
 /// A compute backend, opened with its options. A concrete class also has
 ///   static constexpr const char *kName, *kSummary, *kRuntime;
 ///   static std::span<const char* const> op_ids();          // every id it may support
-///   explicit Class(Numerics numerics);
+///   explicit Class(Numerics numerics);                     // fast or exact
+///   static constexpr bool kHasBf16 = true;                 // optional: takes Numerics::bf16 too,
+///   or
+///                                                          // throws UnsupportedError on this CPU
 /// and is exported with SOMA_EXPORT_BACKEND(Class).
 class Backend {
  public:
@@ -80,6 +87,12 @@ class Backend {
   virtual void parallel_for(int threads, std::int64_t n, std::int64_t grain, soma_range_fn fn,
                             void* argument) = 0;
 };
+
+template <class B>
+constexpr bool has_bf16() {
+  if constexpr (requires { B::kHasBf16; }) return B::kHasBf16;
+  return false;
+}
 
 /// The C table of backend class B.
 template <class B>
@@ -141,7 +154,9 @@ const soma_backend& backend_table() {
                                      &Table::pack,
                                      &Table::execute,
                                      &Table::release,
-                                     &Table::parallel_for};
+                                     &Table::parallel_for,
+                                     has_bf16<B>() ? 1u << SOMA_NUMERICS_BF16 : 0u,
+                                     0};
   return table;
 }
 

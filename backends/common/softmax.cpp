@@ -6,6 +6,7 @@
 
 #include "kernel_base.hpp"
 #include "lane_sums.hpp"
+#include "large_output.hpp"
 #include "soma/sdk/math/functions.hpp"
 #include "soma/sdk/ops/softmax.hpp"
 
@@ -86,7 +87,10 @@ class SoftmaxForward final : public CanonicalKernel {
 class SoftmaxBackward final : public CanonicalKernel {
  public:
   SoftmaxBackward(const Op& op, const Parallel& parallel)
-      : CanonicalKernel(parallel), rows_(op.in(0)[0]), classes_(op.in(0)[1]) {}
+      : CanonicalKernel(parallel),
+        rows_(op.in(0)[0]),
+        classes_(op.in(0)[1]),
+        output_(rows_ * classes_) {}
 
  private:
   void compute(const sdk::Exec& exec) const override {
@@ -99,13 +103,14 @@ class SoftmaxBackward final : public CanonicalKernel {
                        const float* y = all_y + i * classes_;
                        const float* grad = all_grad + i * classes_;
                        const Lanes dot(canonical_dot(y, grad, classes_));
-                       math::transform_as<Lanes>(y, grad, grad_x + i * classes_, classes_,
-                                                 [dot](Lanes p, Lanes g) { return p * (g - dot); });
+                       output_.transform(y, grad, grad_x + i * classes_, classes_,
+                                         [dot](Lanes p, Lanes g) { return p * (g - dot); });
                      }
                    });
   }
 
   std::int64_t rows_, classes_;
+  LargeOutput output_;
 };
 
 class LogSoftmaxForward final : public CanonicalKernel {

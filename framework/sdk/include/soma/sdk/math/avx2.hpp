@@ -57,6 +57,8 @@ struct F32x8 : Arithmetic<F32x8> {
     return _mm256_maskload_ps(p, first(n));
   }
   SOMA_MATH_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
+  /// Past the caches, to a multiple of the size of the lanes: _mm_sfence ends a run of these.
+  SOMA_MATH_INLINE void stream(float* p) const { _mm256_stream_ps(p, v); }
   SOMA_MATH_INLINE void store_partial(float* p, std::int64_t n) const {
     _mm256_maskstore_ps(p, first(n), v);
   }

@@ -73,6 +73,8 @@ struct F32x16 : Arithmetic<F32x16> {
     return _mm512_maskz_loadu_ps(first(n), p);
   }
   SOMA_MATH_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
+  /// Past the caches, to a multiple of the size of the lanes: _mm_sfence ends a run of these.
+  SOMA_MATH_INLINE void stream(float* p) const { _mm512_stream_ps(p, v); }
   SOMA_MATH_INLINE void store_partial(float* p, std::int64_t n) const {
     _mm512_mask_storeu_ps(p, first(n), v);
   }

@@ -73,6 +73,36 @@ class PoolKernel : public CanonicalKernel {
            w.pad_left == 0 && p_ * pool_.kernel_h <= h_ && q_ * pool_.kernel_w <= w_;
   }
 
+  // The gradient where no pixel lies in two windows: all are written once, without clearing them
+  // before. window(at, place) is asked once for the kLanes channels of a window at output element
+  // `at`, what it returns for each pixel's index in the image.
+  template <class Window>
+  void for_tiles(int threads, float* grad_input, Window window) const {
+    const std::int64_t height = pool_.kernel_h, width = pool_.kernel_w;
+    for_rows(threads, p_, q_, [&](std::int64_t n, std::int64_t p) {
+      float* image = grad_input + n * h_ * w_ * c_;
+      for (std::int64_t q = 0; q < q_; ++q) {
+        const std::int64_t at = ((n * p_ + p) * q_ + q) * c_;
+        const std::int64_t first = p * height * w_ + q * width;
+        for_lanes(c_, [&](std::int64_t c, auto place) {
+          const auto gradient = window(at + c, place);
+          for (std::int64_t r = 0; r < height; ++r) {
+            for (std::int64_t s = 0; s < width; ++s) {
+              const std::int64_t index = first + r * w_ + s;
+              place.store(gradient(index), image + index * c_ + c);
+            }
+          }
+        });
+      }
+      // What lies beyond the last windows.
+      const std::int64_t used = q_ * width;
+      for (std::int64_t h = p * height; h < (p + 1) * height; ++h) {
+        zero_floats(image + (h * w_ + used) * c_, (w_ - used) * c_);
+      }
+      if (p + 1 == p_) zero_floats(image + p_ * height * w_ * c_, (h_ - p_ * height) * w_ * c_);
+    });
+  }
+
   ops::Pool2d pool_;
   std::int64_t n_, h_, w_, c_, p_, q_;
 };
@@ -93,27 +123,36 @@ class MaxForward final : public PoolKernel {
       for (std::int64_t q = 0; q < q_; ++q) {
         const Taps cols = cols_of(q);
         const std::int64_t at = ((n * p_ + p) * q_ + q) * c_;
+        const bool two = rows.end - rows.first == 2 && cols.end - cols.first == 2;
         for_lanes(c_, [&](std::int64_t c, auto place) {
-          window_max(image + c, rows, cols, place, output + at + c,
-                     argmax == nullptr ? nullptr : argmax + at + c);
+          std::int32_t* index = argmax == nullptr ? nullptr : argmax + at + c;
+          if (two) {
+            window_max<2, 2>(image + c, rows, cols, place, output + at + c, index);
+          } else {
+            window_max<0, 0>(image + c, rows, cols, place, output + at + c, index);
+          }
         });
       }
     });
   }
 
-  template <class Place>
+  // The taps of kRows x kCols, or of as many as `rows` and `cols` have: a loop of known length is
+  // unrolled, which halves the time of the common window.
+  template <int kRows, int kCols, class Place>
   void window_max(const float* image, const Taps& rows, const Taps& cols, Place place,
                   float* output, std::int32_t* argmax) const {
     const std::int64_t first = (rows.start + rows.first) * w_ + cols.start + cols.first;
+    const std::int64_t height = kRows > 0 ? kRows : rows.end - rows.first;
+    const std::int64_t width = kCols > 0 ? kCols : cols.end - cols.first;
     Lanes most = place.load(image + first * c_);
     // The index of each lane's maximum, carried as the bits of a float so that it can be selected.
     Lanes where = index_lanes(first);
-    for (std::int64_t r = rows.first; r < rows.end; ++r) {
-      const std::int64_t row = (rows.start + r) * w_ + cols.start;
-      for (std::int64_t s = cols.first; s < cols.end; ++s) {
-        const std::int64_t index = row + s;
+    for (std::int64_t r = 0; r < height; ++r) {
+      for (std::int64_t s = 0; s < width; ++s) {
+        if (r == 0 && s == 0) continue;
+        const std::int64_t index = first + r * w_ + s;
         const Lanes x = place.load(image + index * c_);
-        // A larger one, or the first NaN; never the first tap again.
+        // A larger one, or the first NaN.
         const auto better = !(x <= most) && most == most;
         most = select(better, x, most);
         where = select(better, index_lanes(index), where);
@@ -139,7 +178,16 @@ class MaxBackward final : public PoolKernel {
     const auto* grad = exec.input<float>(0);
     const auto* argmax = exec.input<std::int32_t>(1);
     auto* grad_input = exec.output<float>(0);
-    if (tiles()) return tile_by_tile(exec.threads(), grad, argmax, grad_input);
+    if (tiles()) {
+      return for_tiles(exec.threads(), grad_input, [&](std::int64_t at, auto place) {
+        const auto where = bits(place.load(reinterpret_cast<const float*>(argmax) + at));
+        const Lanes g = Lanes(0) + place.load(grad + at);  // as an addition to +0
+        return [=](std::int64_t index) {
+          const auto here = where == Lanes::Int(static_cast<std::int32_t>(index));
+          return select(here, g, Lanes(0));
+        };
+      });
+    }
     // Windows may share elements, so an image's channels are a task: within it (p,q) ascends.
     constexpr std::int64_t kChannels = 64;
     const std::int64_t chunks = (c_ + kChannels - 1) / kChannels;
@@ -157,36 +205,6 @@ class MaxBackward final : public PoolKernel {
           }
         }
       }
-    });
-  }
-
-  // Each pixel belongs to one window at most: all are written once, without clearing them before.
-  void tile_by_tile(int threads, const float* grad, const std::int32_t* argmax,
-                    float* grad_input) const {
-    const std::int64_t height = pool_.kernel_h, width = pool_.kernel_w;
-    for_rows(threads, p_, q_, [&](std::int64_t n, std::int64_t p) {
-      float* image = grad_input + n * h_ * w_ * c_;
-      for (std::int64_t q = 0; q < q_; ++q) {
-        const std::int64_t at = ((n * p_ + p) * q_ + q) * c_;
-        const std::int64_t first = p * height * w_ + q * width;
-        for_lanes(c_, [&](std::int64_t c, auto place) {
-          const auto where = bits(place.load(reinterpret_cast<const float*>(argmax) + at + c));
-          const Lanes g = Lanes(0) + place.load(grad + at + c);  // as an addition to +0
-          for (std::int64_t r = 0; r < height; ++r) {
-            for (std::int64_t s = 0; s < width; ++s) {
-              const std::int64_t index = first + r * w_ + s;
-              const auto here = where == Lanes::Int(static_cast<std::int32_t>(index));
-              place.store(select(here, g, Lanes(0)), image + index * c_ + c);
-            }
-          }
-        });
-      }
-      // What lies beyond the last windows.
-      const std::int64_t used = q_ * width;
-      for (std::int64_t h = p * height; h < (p + 1) * height; ++h) {
-        zero_floats(image + (h * w_ + used) * c_, (w_ - used) * c_);
-      }
-      if (p + 1 == p_) zero_floats(image + p_ * height * w_ * c_, (h_ - p_ * height) * w_ * c_);
     });
   }
 };
@@ -229,6 +247,13 @@ class AvgBackward final : public PoolKernel {
   void compute(const sdk::Exec& exec) const override {
     const auto* grad = exec.input<float>(0);
     auto* grad_input = exec.output<float>(0);
+    if (tiles()) {
+      const Lanes taps(static_cast<float>(pool_.kernel_h * pool_.kernel_w));
+      return for_tiles(exec.threads(), grad_input, [&](std::int64_t at, auto place) {
+        const Lanes share = Lanes(0) + place.load(grad + at) / taps;  // as an addition to +0
+        return [=](std::int64_t) { return share; };
+      });
+    }
     const ops::Window2d& window = pool_.window;
     for_rows(exec.threads(), h_, w_, [&](std::int64_t n, std::int64_t h) {
       const auto [p0, p1] = windows_of(h, window.stride_h, window.pad_top, pool_.kernel_h, p_);

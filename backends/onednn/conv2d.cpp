@@ -188,7 +188,19 @@ class Conv2dKernel final : public sdk::Kernel {
   }
   dnnl::convolution_forward::primitive_desc describe(const Layout& weight,
                                                      const dnnl::post_ops& after = {}) const {
-    return describe_forward(with_weight(weight), kind_, attributes(after));
+    const auto first = describe_forward(with_weight(weight), kind_, attributes(after));
+    return shape_.input[1] == 1 && available(first) ? direct_or(first) : first;
+  }
+  // For images of one channel the library thinks of brgconv first, which is slower there than its
+  // direct kernel over the same layout (LeNet's first layer: 0.86 against 0.70 ms, one thread).
+  static dnnl::convolution_forward::primitive_desc direct_or(
+      const dnnl::convolution_forward::primitive_desc& first) {
+    auto descriptor = first;
+    do {
+      const std::string_view name = descriptor.impl_info_str();
+      if (name.starts_with("jit:avx512")) return descriptor;
+    } while (descriptor.next_impl());
+    return first;
   }
   dnnl::convolution_backward_data::primitive_desc describe_data(const Layout& weight) const {
     const auto forward =  // a hint; its weights lie as they like

@@ -96,7 +96,8 @@ int run_compare(Arguments args) {
   Request r;
   CommandLine line(
       "compare", "A B [options]",
-      "Where A and B first differ. Backends, each NAME[+FALLBACK][:fast|:exact][@THREADS] (exact, "
+      "Where A and B first differ. Backends, each NAME[+FALLBACK][:fast|:exact|:bf16][@THREADS] "
+      "(exact, "
       "all "
       "CPUs): trains on both in\nlock-step and names the first step, layer, op and element whose "
       "values may not be what they are. Run folders: their\nconfigurations, weights after each "

@@ -33,7 +33,7 @@ Side side_from(const std::string& text, const Side& otherwise) {
   if (const std::string fallback = take_behind('+'); !fallback.empty()) side.fallback = fallback;
   if (rest.empty()) {
     throw UsageError("'" + text +
-                     "': expected a backend as NAME[+FALLBACK][:fast|:exact][@THREADS]");
+                     "': expected a backend as NAME[+FALLBACK][:fast|:exact|:bf16][@THREADS]");
   }
   side.backend = rest;
   return side;

@@ -82,8 +82,9 @@ std::vector<double> losses(Numerics numerics, std::uint64_t seed) {
       .add(Dense{.units = 128, .activation = "relu"})
       .add(Dense{.units = kClasses});
   net.initialize(seed);
-  Trainer trainer(net, backend("onednn", {.numerics = numerics}),
-                  {.optimizer = Sgd{.learning_rate = 0.02, .momentum = 0.9}, .seed = seed});
+  Trainer trainer(
+      net, backend("onednn", {.numerics = numerics}),
+      {.optimizer = Sgd{.learning_rate = 0.02, .momentum = 0.9}, .seed = seed, .threads = 1});
   std::vector<double> list;
   for (std::size_t step = 0; step < 24; ++step) {
     const Batch& batch = batches[step % batches.size()];

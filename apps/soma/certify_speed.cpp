@@ -36,9 +36,11 @@ void time_contestant(Certificate& certificate, const std::string& contestant, Wo
                      std::size_t done) {
   const CertifyRequest& request = certificate.request;
   const bool is_subject = contestant == certificate.plugin;
+  const bool bf16 = request.options.numerics == soma::Numerics::bf16;  // which others may lack
+  const soma::Numerics numerics =
+      bf16 && !is_subject ? soma::Numerics::fast : request.options.numerics;
   WorkerProcess process({"certify", "--speed", is_subject ? request.file.string() : "", contestant,
-                         name_of(request.options.numerics), std::to_string(usable_cpus()),
-                         request.op});
+                         name_of(numerics), std::to_string(usable_cpus()), request.op});
   double waited = 0;
   while (true) {
     pollfd one{process.output(), POLLIN, 0};

@@ -119,6 +119,22 @@ TEST_F(FastestBackend, SaysThatNoneCanTakeTheStep) {
   }
 }
 
+TEST_F(FastestBackend, IsLookedForAmongThoseThatHaveTheNumerics) {
+  std::vector<std::string> asked;
+  const StepTimer timer = [&](const Model&, const StepKind&, std::span<const std::string> names) {
+    asked.assign(names.begin(), names.end());
+    return std::vector<BackendTimes>{{"onednn", {1}}};
+  };
+  const StepKind kind = {.numerics = Numerics::bf16};
+  if (__builtin_cpu_supports("avx512bf16")) {
+    fastest_backend(small_net(), kind, timer);
+    EXPECT_EQ(asked, std::vector<std::string>{"onednn"});
+  } else {
+    EXPECT_THROW(fastest_backend(small_net(), kind, timer), PluginError);
+    EXPECT_TRUE(asked.empty());
+  }
+}
+
 TEST_F(FastestBackend, TimesRealStepsInThisProcess) {
   const std::string names[] = {"reference", "nobody"};
   Model net = small_net();

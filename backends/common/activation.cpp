@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernel_base.hpp"
+#include "large_output.hpp"
 #include "soma/sdk/activation_functions.hpp"
 
 namespace soma::common {
@@ -22,26 +23,27 @@ template <class Function>
 class Forward final : public CanonicalKernel {
  public:
   Forward(const Op& op, const Parallel& parallel, Function function)
-      : CanonicalKernel(parallel), function_(function), n_(op.out(0).elements()) {}
+      : CanonicalKernel(parallel), function_(function), n_(op.out(0).elements()), output_(n_) {}
 
  private:
   void compute(const sdk::Exec& exec) const override {
     const auto* x = exec.input<float>(0);
     auto* y = exec.output<float>(0);
     parallel().run(exec.threads(), n_, grain<Function>(), [&](std::int64_t i, std::int64_t end) {
-      math::transform(x + i, y + i, end - i, [f = function_](auto v) { return f.f(v); });
+      output_.transform([f = function_](Lanes v) { return f.f(v); }, y + i, end - i, x + i);
     });
   }
 
   Function function_;
   std::int64_t n_;
+  LargeOutput output_;
 };
 
 template <class Function>
 class Backward final : public CanonicalKernel {
  public:
   Backward(const Op& op, const Parallel& parallel, Function function)
-      : CanonicalKernel(parallel), function_(function), n_(op.out(0).elements()) {}
+      : CanonicalKernel(parallel), function_(function), n_(op.out(0).elements()), output_(n_) {}
 
  private:
   void compute(const sdk::Exec& exec) const override {
@@ -49,14 +51,16 @@ class Backward final : public CanonicalKernel {
     const auto* grad_y = exec.input<float>(1);
     auto* grad_x = exec.output<float>(0);
     parallel().run(exec.threads(), n_, grain<Function>(), [&](std::int64_t i, std::int64_t end) {
-      math::transform(x + i, grad_y + i, grad_x + i, end - i, [f = function_](auto v, auto g) {
+      const auto gradient = [f = function_](Lanes v, Lanes g) {
         return math::activation_gradient(f, v, g);
-      });
+      };
+      output_.transform(gradient, grad_x + i, end - i, x + i, grad_y + i);
     });
   }
 
   Function function_;
   std::int64_t n_;
+  LargeOutput output_;
 };
 
 KernelPtr make_activation(const Op& op, const Parallel& parallel) {

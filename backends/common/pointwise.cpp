@@ -1,7 +1,7 @@
 #include "soma/sdk/ops/pointwise.hpp"
 
 #include "kernel_base.hpp"
-#include "soma/sdk/math/lanes.hpp"
+#include "large_output.hpp"
 
 namespace soma::common {
 namespace {
@@ -12,7 +12,7 @@ constexpr std::int64_t kGrain = 16384;
 class AddKernel final : public CanonicalKernel {
  public:
   AddKernel(const Op& op, const Parallel& parallel)
-      : CanonicalKernel(parallel), n_(op.out(0).elements()) {}
+      : CanonicalKernel(parallel), n_(op.out(0).elements()), output_(n_) {}
 
  private:
   void compute(const sdk::Exec& exec) const override {
@@ -20,11 +20,12 @@ class AddKernel final : public CanonicalKernel {
     const auto* b = exec.input<float>(1);
     auto* sum = exec.output<float>(0);
     parallel().run(exec.threads(), n_, kGrain, [&](std::int64_t i, std::int64_t end) {
-      math::transform(a + i, b + i, sum + i, end - i, [](auto x, auto y) { return x + y; });
+      output_.transform([](Lanes x, Lanes y) { return x + y; }, sum + i, end - i, a + i, b + i);
     });
   }
 
   std::int64_t n_;
+  LargeOutput output_;
 };
 
 KernelPtr make_add(const Op& op, const Parallel& parallel) {

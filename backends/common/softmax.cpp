@@ -103,8 +103,8 @@ class SoftmaxBackward final : public CanonicalKernel {
                        const float* y = all_y + i * classes_;
                        const float* grad = all_grad + i * classes_;
                        const Lanes dot(canonical_dot(y, grad, classes_));
-                       output_.transform(y, grad, grad_x + i * classes_, classes_,
-                                         [dot](Lanes p, Lanes g) { return p * (g - dot); });
+                       const auto f = [dot](Lanes p, Lanes g) { return p * (g - dot); };
+                       output_.transform(f, grad_x + i * classes_, classes_, y, grad);
                      }
                    });
   }

@@ -58,6 +58,10 @@ void add_activation_cases(std::vector<Case>& to) {
                   Spread::wide});
     to.push_back({"activation", name + "_bwd_wide", activation.backward({7, 1000}), Spread::wide});
   }
+  // More than caches keep.
+  const auto leaky = ops::Activation::leaky_relu(0.2);
+  to.push_back({"activation", "leaky_relu_fwd_large", leaky.forward({2097169}, Purpose::train)});
+  to.push_back({"activation", "leaky_relu_bwd_large", leaky.backward({2097169})});
   for (const Shape& shape : kShapes) {
     add_prelu(to, shape, false);
     add_prelu(to, shape, true);

@@ -35,9 +35,9 @@ fs::path script(const std::string& name) { return beside_executable("../share/so
 
 /// The words that start a contestant's process; "soma" stands for this program.
 std::vector<std::string> words_for(const Contest& contest, const std::string& contestant,
-                                   const BenchOptions& options) {
+                                   double measured_seconds) {
   const std::string threads = std::to_string(contest.threads);
-  const std::string seconds = std::to_string(options.seconds);
+  const std::string seconds = std::to_string(measured_seconds);
   const std::string batch = std::to_string(contest.batch), mode = name_of(contest.mode);
   if (contestant == "raw" && contest.op_case != nullptr) {
     return {raw_program().string(), contest.name, threads, seconds};
@@ -171,16 +171,16 @@ std::pair<std::string, soma::Numerics> backend_of(const std::string& contestant)
   return {contestant, soma::Numerics::fast};
 }
 
-bool run_contests(std::span<Contest> contests, const BenchOptions& options,
+bool run_contests(std::span<Contest> contests, int rounds, double seconds,
                   const std::function<void(int, const Contest&, const std::string&)>& show) {
   constexpr int kInterrupted = 130;
-  for (int round = 0; round < options.rounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     for (Contest& contest : contests) {
       for (Contestant& contestant : contest.contestants) {
         // What cannot run does not come to be able to.
-        if (round > 0 && !contestant.ran()) continue;
+        if (!contestant.rounds.empty() && !contestant.ran()) continue;
         show(round, contest, contestant.name);
-        auto words = words_for(contest, contestant.name, options);
+        auto words = words_for(contest, contestant.name, seconds);
         const bool self = words.front() == "soma";
         if (self) words.erase(words.begin());
         const ChildResult result = self ? run_self(words, Complaints::drop) : run_program(words);

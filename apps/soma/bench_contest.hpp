@@ -57,9 +57,10 @@ struct BenchOptions {
 /// A backend's name and its numerics, of a contestant that is one.
 std::pair<std::string, soma::Numerics> backend_of(const std::string& contestant);
 
-/// Runs every contestant of every contest once per round, in turn, each in a process of its own.
-/// `show` is told what is about to run. False if a signal ended a child: the rest was not run.
-bool run_contests(std::span<Contest> contests, const BenchOptions& options,
+/// Runs every contestant of every contest `rounds` times, in turn, each in a process of its own,
+/// and adds what they say to their rounds. `show` is told what is about to run. False if a signal
+/// ended a child: the rest was not run.
+bool run_contests(std::span<Contest> contests, int rounds, double seconds,
                   const std::function<void(int round, const Contest& contest,
                                            const std::string& contestant)>& show);
 

@@ -88,7 +88,7 @@ std::vector<Miss> missed_targets(const Contest& contest) {
     const Contestant* against = named(contest, target.against);
     if (runner == nullptr || against == nullptr) continue;
     if (!runner->ran()) {
-      missed.push_back({contest.name, target.str(), "did not run: " + runner->reason});
+      missed.push_back({contest.name, target.str(), "did not run: " + runner->reason, false});
       continue;
     }
     if (target.primitives_only && !runs_primitive(*runner)) continue;

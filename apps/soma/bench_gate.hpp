@@ -27,6 +27,7 @@ const std::vector<std::string>& suite_models();
 /// A target that was missed.
 struct Miss {
   std::string name, target, found;
+  bool measured = true;  ///< false if it did not run
 };
 
 /// The targets that a contest misses. A target whose peer did not run is

@@ -198,4 +198,47 @@ TEST(Bench, GateNamesTheBackendThatDidNotRun) {
       << outcome.out;
 }
 
+/// Answers for PyTorch: FIRST ms in the first two rounds, LATER ms after them; counts its rounds.
+constexpr const char* kPeer = R"(#!/bin/sh
+[ "$1" = -c ] && exit 0
+echo >> "$0.count"
+if [ $(wc -l < "$0.count") -le 2 ]; then ms=$FIRST; else ms=$LATER; fi
+for key in median_ms min_ms max_ms; do printf '%s"%s":%s' "${comma-{}" $key $ms; comma=,; done
+echo ',"implementation":"","class":"","fingerprint":""}'
+)";
+
+TEST(Bench, GateLooksAgainBeforeItJudges) {
+  const TemporaryFolder folder;
+  const auto peer = folder.path() / "python", calls = folder.path() / "python.count";
+  write_text(peer, kPeer);
+  std::filesystem::permissions(peer, std::filesystem::perms::owner_all);
+  setenv("SOMA_PEER_PYTHON", peer.c_str(), 1);
+  const auto gate = [&](const char* first, const char* later) {
+    setenv("FIRST", first, 1);
+    setenv("LATER", later, 1);
+    write_text(calls, "");
+    return soma_command(quick({"bench", "--ops", "--gate", "--only", "softmax:4096x1000.fwd",
+                               "--backends", "onednn,pytorch", "--json"}),
+                        folder.path());
+  };
+  const auto rounds = [&] { return read_text(calls).size(); };
+  constexpr const char *kFast = "1e-6", *kSlow = "1e9";
+
+  Outcome outcome = gate(kSlow, kSlow);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(rounds(), 2u);
+
+  outcome = gate(kFast, kSlow);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(rounds(), 6u);
+  EXPECT_NE(outcome.err.find("in 2 rounds; takes 4 more"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.json()["notes"].size(), 1u) << outcome.out;
+
+  outcome = gate(kFast, kFast);
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.out;
+  EXPECT_EQ(rounds(), 6u);
+  EXPECT_EQ(outcome.json()["missed"].size(), 1u) << outcome.out;
+  for (const char* name : {"SOMA_PEER_PYTHON", "FIRST", "LATER"}) unsetenv(name);
+}
+
 }  // namespace

@@ -1,18 +1,31 @@
 #include "soma/tensor.hpp"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
 namespace soma {
 
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+}  // namespace
+
 AlignedBytes::AlignedBytes(std::size_t size) : size_(size) {
   if (size == 0) return;
-  const std::size_t rounded = (size + 63) / 64 * 64;
-  auto* p = static_cast<std::byte*>(std::aligned_alloc(64, rounded));
-  if (p == nullptr) throw std::bad_alloc();
+  const std::size_t alignment = size < kHugePage ? kCacheLine : kHugePage;
+  const std::size_t rounded = (size + kCacheLine - 1) / kCacheLine * kCacheLine;
+  void* p = nullptr;
+  if (posix_memalign(&p, alignment, rounded) != 0) throw std::bad_alloc();
+  // Whole huge pages only, so that no more memory is taken than asked for. A refusal costs time
+  // alone.
+  if (alignment == kHugePage) madvise(p, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);
   std::memset(p, 0, rounded);
-  data_.reset(p);
+  data_.reset(static_cast<std::byte*>(p));
 }
 
 void AlignedBytes::Free::operator()(std::byte* p) const noexcept { std::free(p); }

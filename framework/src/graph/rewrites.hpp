@@ -35,4 +35,9 @@ void remove_dead_nodes(Graph& graph);
 /// both are in cache then, and the gradient's memory serves others.
 void hasten_updates(Graph& graph);
 
+/// Moves what computes a parameter's gradient behind the rest of the backward pass, where the
+/// gradient takes more memory than what it is computed from: a large one is then still in cache
+/// when the parameter is updated, and shares its memory with what came before.
+void postpone_gradients(Graph& graph);
+
 }  // namespace soma

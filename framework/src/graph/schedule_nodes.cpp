@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "graph/rewrites.hpp"
@@ -12,6 +13,15 @@ void number_outputs(Graph& graph) {
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     for (const int v : graph.nodes[n].outputs) graph.values[at(v)].index = static_cast<int>(n);
   }
+}
+
+std::int64_t bytes(const Graph& graph, const std::vector<int>& values) {
+  std::int64_t sum = 0;
+  for (const int v : values) {
+    const TensorInfo& info = graph.values[at(v)].info;
+    sum += info.shape.elements() * static_cast<std::int64_t>(size_bytes(info.dtype));
+  }
+  return sum;
 }
 
 }  // namespace
@@ -78,6 +88,39 @@ void hasten_updates(Graph& graph) {
   std::vector<Graph::Node> nodes;
   for (const int n : order) nodes.push_back(std::move(graph.nodes[at(n)]));
   graph.nodes = std::move(nodes);
+  number_outputs(graph);
+}
+
+void postpone_gradients(Graph& graph) {
+  // The last nodes but updates that read and write each value.
+  std::vector<int> read(graph.values.size(), -1), written(graph.values.size(), -1);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Graph::Node& node = graph.nodes[n];
+    if (node.phase == Graph::Phase::update) continue;
+    for (const int v : node.inputs) read[at(graph.root(v))] = static_cast<int>(n);
+    for (const int v : node.outputs) written[at(graph.root(v))] = static_cast<int>(n);
+  }
+  std::vector<bool> last(graph.nodes.size(), false);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Graph::Node& node = graph.nodes[n];
+    const auto here = static_cast<int>(n);
+    const auto for_updates = [&](int v) {
+      return read[at(graph.root(v))] < 0 && written[at(graph.root(v))] == here;
+    };
+    const auto stays = [&](int v) { return written[at(graph.root(v))] < here; };
+    last[n] = node.phase == Graph::Phase::backward &&
+              bytes(graph, node.outputs) > bytes(graph, node.inputs) &&
+              std::ranges::all_of(node.outputs, for_updates) &&
+              std::ranges::all_of(node.inputs, stays);
+  }
+  std::vector<Graph::Node> before, behind, updates;
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    Graph::Node& node = graph.nodes[n];
+    auto& list = node.phase == Graph::Phase::update ? updates : last[n] ? behind : before;
+    list.push_back(std::move(node));
+  }
+  graph.nodes = std::move(before);
+  for (auto* list : {&behind, &updates}) std::ranges::move(*list, std::back_inserter(graph.nodes));
   number_outputs(graph);
 }
 

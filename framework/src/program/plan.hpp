@@ -13,8 +13,8 @@ struct Lifetime {
 };
 
 /// Gives each block an offset, a multiple of 64, so that blocks alive at the same time do not
-/// overlap: the largest first, each at the lowest place that is free for its lifetime. Returns the
-/// size of the arena.
+/// overlap: the largest first, each at the lowest place that is free for its lifetime, then in
+/// other orders until gaps are small. Returns the size of the arena.
 std::size_t plan_memory(std::vector<Lifetime>& blocks);
 
 /// The bytes alive at the step where most are, each block rounded up as plan_memory does.

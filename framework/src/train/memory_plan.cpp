@@ -16,6 +16,7 @@ MemoryPlan training_memory(const Model& model, const Backend& backend, std::int6
   append_update(graph, optimizer, {});
   mask_before_pooling(graph);
   remove_dead_nodes(graph);
+  postpone_gradients(graph);
   const Program program(std::move(graph), backend, {});  // never run
   return {program.arena_bytes(), program.ideal_bytes(), program.pack_bytes()};
 }

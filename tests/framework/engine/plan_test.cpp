@@ -50,5 +50,13 @@ TEST(MemoryPlan, AChainNeedsTwoNeighboursAtATime) {
   EXPECT_EQ(plan_memory(blocks), 1280u);
 }
 
+TEST(MemoryPlan, GapsThatTheLargestFirstLeaveAreClosed) {
+  // A large one at the start and one at the end, small ones across: as in a convolutional net.
+  std::vector<Lifetime> blocks = {{6400, 0, 1},   {6400, 17, 18}, {1600, 1, 16}, {1600, 1, 17},
+                                  {3200, 2, 3},   {800, 3, 19},   {800, 3, 13},  {3200, 13, 15},
+                                  {1600, 15, 17}, {6400, 19, 24}, {128, 9, 19}};
+  EXPECT_EQ(plan_memory(blocks), least_memory(blocks));
+}
+
 }  // namespace
 }  // namespace soma

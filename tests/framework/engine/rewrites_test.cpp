@@ -133,6 +133,21 @@ TEST(RewritesOfATrainingStep, UpdateEachParameterBeforeTheNextGradient) {
   EXPECT_EQ(gradients, 5);
 }
 
+TEST(RewritesOfATrainingStep, ComputeLargeGradientsLast) {
+  Model net = Model::named("lenet5");
+  const auto kernels = Trainer(net, backend("tbb")).kernels(kBatch);
+  const auto is = [](const char* start) {
+    return [start](const auto& k) { return k.op.starts_with(start); };
+  };
+  const auto large = std::ranges::find_if(kernels, is("linear/1.bwd_weights([4,3136]"));
+  ASSERT_NE(large, kernels.end());
+  EXPECT_TRUE(std::next(large)->op.starts_with("adam/1.step")) << std::next(large)->op;
+  // This one takes less memory than its operands.
+  const auto small = std::ranges::find_if(kernels, is("conv2d/1.bwd_weights([4,28,28,1]"));
+  ASSERT_NE(small, kernels.end());
+  EXPECT_LT(small, large);
+}
+
 TEST(RewritesOfATrainingStep, TakeHardlyMoreMemoryThanIsAliveAtOnce) {
   const Backend b = backend("tbb");
   for (const char* name : {"mlp", "lenet5", "char-lstm"}) {
@@ -140,7 +155,7 @@ TEST(RewritesOfATrainingStep, TakeHardlyMoreMemoryThanIsAliveAtOnce) {
     constexpr std::int64_t kSamples = 32;
     const MemoryPlan plan = training_memory(net, b, kSamples, Adam{});
     EXPECT_LE(plan.ideal, plan.planned) << name;
-    EXPECT_LE(static_cast<double>(plan.planned), 1.1 * static_cast<double>(plan.ideal)) << name;
+    EXPECT_LE(static_cast<double>(plan.planned), 1.02 * static_cast<double>(plan.ideal)) << name;
     Trainer trainer(net, b, {.optimizer = Adam{}});
     EXPECT_EQ(trainer.planned_bytes(kSamples), plan.planned + plan.packs) << name;
   }

@@ -228,6 +228,7 @@ KernelPtr make_fast_product(const Op& op, const MatrixProduct& product, Bf16 bf1
   if (in_bf16(bf16, product.work(), rounded_elements(product))) {
     if (KernelPtr kernel = usable(Type::bf16)) return kernel;
   }
+  if (KernelPtr kernel = make_turned_product(product)) return kernel;
   return usable(Type::f32);
 }
 

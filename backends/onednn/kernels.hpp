@@ -52,6 +52,8 @@ inline bool in_bf16(Bf16 when, double work, double rounded) {
 
 /// Class bounded. Both want a product with work to do.
 KernelPtr make_fast_product(const Op& op, const MatrixProduct& product, Bf16 bf16);
+/// Class bounded: the transpose of the product of the transposes; null where that does not pay.
+KernelPtr make_turned_product(const MatrixProduct& product);
 /// Class exact, each shape and thread count checked against the canonical kernel of `op` once in a
 /// process.
 KernelPtr make_exact_product(const Op& op, const MatrixProduct& product);

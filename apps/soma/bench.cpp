@@ -270,11 +270,12 @@ int run_bench(Arguments args) {
   report.suite = !request.suite.empty();
   report.contests = for_all_threads(contests(request, report), counts);
   for (const std::string& note : report.notes) std::cerr << "bench: " << note << "\n";
-  const std::string baseline = compare.empty() ? "" : read_file(compare);
+  std::optional<Baseline> baseline;
+  if (!compare.empty()) baseline.emplace(compare);
   report.peaks = measure_peaks(counts);
   const bool finished = run_all(report, counts.size());
   const std::string figures = bench_json(report);
-  if (!compare.empty()) report.moves = moves_between(baseline, compare, figures);
+  if (baseline) report.moves = baseline->moves_to(figures);
   if (json) {
     std::cout << bench_json(report) << "\n";
   } else {

@@ -1,18 +1,14 @@
 #include "bench_compare.hpp"
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 
+#include "files.hpp"
 #include "soma/error.hpp"
 
 using nlohmann::json;
 
 namespace {
-
-struct Range {
-  double median = 0, least = 0, most = 0;
-};
 
 std::string name_of(const json& result) {
   const bool model = result.contains("model");
@@ -27,12 +23,12 @@ std::string name_of(const json& result) {
   return name + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
 }
 
-std::vector<std::pair<std::string, Range>> ranges_of(const json& report) {
-  std::vector<std::pair<std::string, Range>> ranges;
+std::vector<std::pair<std::string, Spread>> ranges_of(const json& report) {
+  std::vector<std::pair<std::string, Spread>> ranges;
   for (const json& result : report.at("results")) {
     if (result.at("median_ms").is_null()) continue;
     ranges.emplace_back(name_of(result),
-                        Range{result["median_ms"], result.at("min_ms"), result.at("max_ms")});
+                        Spread{result["median_ms"], result.at("min_ms"), result.at("max_ms")});
   }
   return ranges;
 }
@@ -41,17 +37,19 @@ double factor(const Move& move) { return move.now_ms / move.before_ms; }
 
 }  // namespace
 
-Moves moves_between(const std::string& before, const std::string& file, const std::string& now) {
-  std::map<std::string, Range> kept;
+Baseline::Baseline(const std::string& file) : file_(file) {
   try {
-    for (auto& [name, range] : ranges_of(json::parse(before))) kept.emplace(name, range);
+    for (auto& [name, range] : ranges_of(json::parse(read_file(file)))) kept_.emplace(name, range);
   } catch (const json::exception&) {
     throw soma::FormatError(file + ": expected figures that 'soma bench --save' wrote");
   }
-  Moves moves{.file = file};
-  for (const auto& [name, range] : ranges_of(json::parse(now))) {
-    const auto old = kept.find(name);
-    if (old == kept.end()) {
+}
+
+Moves Baseline::moves_to(const std::string& report) const {
+  Moves moves{.file = file_};
+  for (const auto& [name, range] : ranges_of(json::parse(report))) {
+    const auto old = kept_.find(name);
+    if (old == kept_.end()) {
       moves.unknown.push_back(name);
     } else if (range.least > old->second.most) {
       moves.slower.push_back({name, old->second.median, range.median});

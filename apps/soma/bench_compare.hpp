@@ -1,7 +1,10 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
+
+#include "bench_contest.hpp"
 
 /// A figure that is not what it was: the ranges over the rounds, then and now, do not meet.
 struct Move {
@@ -16,6 +19,15 @@ struct Moves {
   std::vector<std::string> unknown;  ///< not in the file
 };
 
-/// Compares two reports as `soma bench --save` writes them. Throws soma::FormatError naming `file`
-/// if `before` is none.
-Moves moves_between(const std::string& before, const std::string& file, const std::string& now);
+/// The figures of a report that `soma bench --save` wrote, to hold others against.
+class Baseline {
+ public:
+  /// Throws soma::FormatError naming `file` if it holds no such report.
+  explicit Baseline(const std::string& file);
+  /// What moved since, in another report.
+  Moves moves_to(const std::string& report) const;
+
+ private:
+  std::string file_;
+  std::map<std::string, Spread> kept_;
+};

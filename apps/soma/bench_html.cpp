@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "bench_plots.hpp"
+#include "html_page.hpp"
 #include "report.hpp"
 
 namespace {
@@ -10,15 +11,9 @@ namespace {
 constexpr double kWidest = 4;
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#667085;--line:#e3e6eb;--bad:#c0342b;
---c0:#8a93a3;--c1:#c98a1b;--c2:#2563c9;--c3:#6d4bc4;--c4:#178a63;--c5:#b0447f;--c6:#4b93a8}
-@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#98a2b3;--line:#313742;
---bad:#ff8178;--c0:#7d8798;--c1:#e0b04f;--c2:#6ea8ff;--c3:#a98cf5;--c4:#4cc79a;--c5:#e587b8;--c6:#74c3da}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1100px;padding:28px 20px;background:var(--bg);color:var(--text);
-font:15px/1.5 system-ui,sans-serif}
-h1{font-size:24px;margin:0}h2{font-size:17px;margin:0 0 8px}p{margin:4px 0;color:var(--soft)}
-section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px;margin:0 0 14px}
+:root{--bad:#c0342b;--c0:#8a93a3;--c1:#c98a1b;--c2:#2563c9;--c3:#6d4bc4;--c4:#178a63;--c5:#b0447f;--c6:#4b93a8}
+@media(prefers-color-scheme:dark){:root{--bad:#ff8178;--c0:#7d8798;--c1:#e0b04f;--c2:#6ea8ff;--c3:#a98cf5;--c4:#4cc79a;--c5:#e587b8;--c6:#74c3da}}
+p{margin:4px 0}
 .key{margin:14px 0;display:flex;flex-wrap:wrap;gap:6px 18px}.key span:before{content:"";display:inline-block;
 width:11px;height:11px;border-radius:3px;margin-right:6px;background:var(--c)}
 .case{display:grid;grid-template-columns:210px 1fr;column-gap:14px;padding:8px 0;border-top:1px solid var(--line)}
@@ -92,9 +87,7 @@ std::string bench_html(const BenchReport& report) {
     for (const Contestant& c : contest.contestants) colours.style(c.name);
   }
   std::string html =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\"><title>Soma: benchmark</title><style>" +
-      std::string(kStyle) + "</style></head><body>\n<h1>Benchmark</h1>\n<p>" +
+      page_start("Soma: benchmark", kStyle) + "<h1>Benchmark</h1>\n<p>" +
       escape_html(bench_headline(report)) +
       "</p>\n<p>Times against raw oneDNN (the dashed line, 1 = equal) or, where it has no such "
       "primitive, against the fastest; shorter is better. Bars end at 4; point at one for the "
@@ -124,5 +117,5 @@ std::string bench_html(const BenchReport& report) {
     }
     html += "</section>\n";
   }
-  return html + "</body></html>\n";
+  return html + page_end();
 }

@@ -4,6 +4,7 @@
 
 #include "bench_report.hpp"
 #include "certify_report.hpp"
+#include "html_page.hpp"
 #include "report.hpp"
 
 using namespace soma::conformance;
@@ -12,30 +13,29 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#5d6779;--line:#e3e6eb;--good:#e3f3e9;--good-text:#14663f;
---bad:#fbe3e1;--bad-text:#a3231b;--none:#f0f1f3;--focus:#2563c9}
-@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#98a2b3;--line:#313742;--good:#173527;
---good-text:#7fd6a8;--bad:#43211f;--bad-text:#ff9a92;--none:#22262e;--focus:#6ea8ff}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:1200px;padding:28px 20px;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,sans-serif}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:0 0 4px}p{margin:4px 0;color:var(--soft)}code,pre,.mono{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
+:root{--good:#e3f3e9;--good-text:#14663f;
+--bad:#fbe3e1;--bad-text:#a3231b;--none:#f0f1f3}
+@media(prefers-color-scheme:dark){:root{--good:#173527;
+--good-text:#7fd6a8;--bad:#43211f;--bad-text:#ff9a92;--none:#22262e}}
+h1{margin:0 0 4px}h2{font-size:18px;margin:0 0 4px}p{margin:4px 0}code,pre,.mono{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 .verdict{display:inline-block;padding:2px 12px;border-radius:99px;font-weight:600}.yes{background:var(--good);color:var(--good-text)}.no{background:var(--bad);color:var(--bad-text)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:14px 0;font-size:14px}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:8px;margin:16px 0}.tile{border:1px solid var(--line);border-radius:10px;background:var(--card);padding:8px 12px;border-top:3px solid var(--good-text)}
-.tile.bad{border-top-color:var(--bad-text)}.tile b{display:block;font-size:14px;overflow-wrap:anywhere}.tile span{display:block;font-size:13px;color:var(--soft);font-variant-numeric:tabular-nums}.tile .big{font-size:20px;color:var(--text)}
+.tiles{grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:8px;margin:16px 0}.tile{padding:8px 12px;border-top:3px solid var(--good-text)}
+.tile.bad{border-top-color:var(--bad-text)}.tile b{font-size:14px;overflow-wrap:anywhere}.tile span{display:block;font-variant-numeric:tabular-nums}.tile .big{font-size:20px;color:var(--text)}
 .tools{display:flex;gap:6px 20px;flex-wrap:wrap;align-items:center;margin:16px 0 8px}.tools label{color:var(--soft)}input[type=search]{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:5px 10px;width:240px;max-width:100%}
-.scroll{overflow:auto;max-height:88vh;border:1px solid var(--line);border-radius:10px;background:var(--card)}table{border-collapse:collapse;width:100%}
-th{font-weight:600;text-align:left;padding:8px 10px;font-size:13px}thead th{position:sticky;top:0;z-index:2;background:var(--card);border-bottom:1px solid var(--line)}thead th:first-child{left:0;z-index:3}tbody tr:hover th{color:var(--focus)}thead span{display:block;font-weight:400;color:var(--soft)}
+.scroll{overflow:auto;max-height:88vh;border:1px solid var(--line);border-radius:10px;background:var(--card)}table{width:100%}th,td{border-bottom:0;white-space:normal}
+th{color:inherit;font-weight:600;padding:8px 10px;font-size:13px}thead th{position:sticky;top:0;z-index:2;background:var(--card);border-bottom:1px solid var(--line)}thead th:first-child{left:0;z-index:3}tbody tr:hover th{color:var(--focus)}thead span{display:block;font-weight:400;color:var(--soft)}
 tbody th{position:sticky;left:0;background:var(--card);font:13px/1.4 ui-monospace,monospace;white-space:nowrap;border-right:1px solid var(--line)}tbody td{padding:2px}
 .cell{display:block;position:relative;overflow:hidden;white-space:nowrap;width:100%;min-width:74px;border:0;border-radius:6px;padding:5px 8px;font:inherit;font-size:13px;text-align:left;cursor:pointer;font-variant-numeric:tabular-nums}
 .cell.ok{background:var(--good);color:var(--good-text)}.cell.fail{background:var(--bad);color:var(--bad-text);font-weight:600}.cell.none{background:var(--none);color:var(--soft)}
 .cell small{opacity:.8;margin-left:6px}.cell::after{content:"";position:absolute;left:0;bottom:0;height:3px;width:calc(100%*var(--share,0));background:currentColor;opacity:.45}
-.cell:hover{filter:brightness(1.06)}:focus-visible{outline:2px solid var(--focus);outline-offset:1px}
+.cell:hover{filter:brightness(1.06)}:focus-visible{outline-offset:1px}
 dialog{border:1px solid var(--line);border-radius:12px;background:var(--card);color:var(--text);width:min(900px,94vw);max-height:88vh;padding:18px 20px}dialog::backdrop{background:#0008}
 .close{float:right;font:inherit;color:inherit;background:var(--none);border:0;border-radius:8px;padding:4px 12px;cursor:pointer}
 .cases{margin:12px 0 0;padding:0;list-style:none}.cases li{border-top:1px solid var(--line);padding:7px 0}.row{display:flex;gap:12px;justify-content:space-between;flex-wrap:wrap}
 .row span:last-child{color:var(--soft);font-size:13px;font-variant-numeric:tabular-nums}.cases .fail{color:var(--bad-text);font-weight:600}pre{white-space:pre-wrap;margin:4px 0;background:var(--none);border-radius:6px;padding:6px 10px}
 .copy{font:inherit;font-size:12px;border:1px solid var(--line);border-radius:6px;background:none;color:inherit;cursor:pointer}
-@media(max-width:640px){body{padding:16px 10px}dl{gap:2px 10px;font-size:13px}.tiles{grid-template-columns:repeat(4,minmax(0,1fr));gap:5px}.tile{padding:5px 6px}.tile b{font-size:11px}.tile .big{font-size:15px}.tile span{font-size:11px}
+@media(max-width:640px){dl{gap:2px 10px;font-size:13px}.tiles{grid-template-columns:repeat(4,minmax(0,1fr));gap:5px}.tile{padding:5px 6px}.tile b{font-size:11px}.tile .big{font-size:15px}.tile span{font-size:11px}
 tbody th{max-width:42vw;white-space:normal;font-size:12px;padding:4px 8px}.cell{min-width:66px;padding:5px 6px}}
 @media print{.tools,dialog{display:none}.scroll{overflow:visible;max-height:none}}
 )";
@@ -227,10 +227,8 @@ std::string certificate_html(const Certificate& certificate) {
     unclaimed += (unclaimed.empty() ? "" : ", ") + op;
   char time[32];
   std::snprintf(time, sizeof time, "%.0f s", certificate.seconds);
-  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-         "content=\"width=device-width,initial-scale=1\"><title>" +
-         escape_html(title) + "</title><style>" + kStyle + "</style></head><body>\n<h1>" +
-         escape_html(title) + "</h1>\n<p><span class=\"verdict " +
+  return page_start(title, kStyle) + "<h1>" + escape_html(title) +
+         "</h1>\n<p><span class=\"verdict " +
          (certificate.passed() ? "yes\">passed" : "no\">failed") + "</span> " +
          std::to_string(cases) + " cases, " + std::to_string(failed) + " failed</p>\n<dl>" +
          fact("file", request.file.string()) + fact("SHA-256", certificate.sha256) +
@@ -248,5 +246,5 @@ std::string certificate_html(const Certificate& certificate) {
          matrix(certificate, cells) +
          "<dialog aria-label=\"cases\"><button class=\"close\">close</button><div></div></dialog>\n"
          "<script type=\"application/json\" id=\"data\">" +
-         embedded(data) + "</script>\n<script>" + kScript + "</script>\n</body></html>\n";
+         embedded(data) + "</script>\n<script>" + kScript + "</script>\n" + page_end();
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "html_page.hpp"
 #include "inspection.hpp"
 #include "lab/plot.hpp"
 #include "report.hpp"
@@ -15,36 +16,22 @@ using soma::UnitExamination;
 namespace {
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#5b6577;--line:#e3e6eb;--focus:#2563c9;
---ok:#14663f;--bad:#a3231b;--bad-bg:#fdeceb;--fine:#2a8a57;--dead:#c2332b;--rare:#d98a1f;--flat:#8b46b5;--twin:#2563c9;
---c0:#2563c9;--c1:#d9622b;--c2:#2a8a57;--c3:#8b46b5;--c4:#b0892b;--c5:#c23b6b;--c6:#3a8fa3;--c7:#6b7280}
-@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#a3acbd;--line:#313742;--focus:#6ea8ff;
---ok:#7fd6a8;--bad:#ff9a92;--bad-bg:#3a2122;--fine:#6fd19b;--dead:#ff7a70;--rare:#eab04d;--flat:#c792ea;--twin:#6ea8ff;
---c0:#6ea8ff;--c1:#ff9a66;--c2:#6fd19b;--c3:#c792ea;--c4:#e2c06a;--c5:#f28bb0;--c6:#7fcbdc;--c7:#a7afbd}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1200px;padding:28px 20px;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,sans-serif}
-h1{font-size:24px;margin:0;overflow-wrap:anywhere}h2{font-size:17px;margin:0 0 8px}h3{font-size:15px;margin:0;display:inline}
-p{margin:4px 0 10px;color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px;margin:18px 0}
-.tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
-.tile b{display:block;font-size:21px;font-weight:600}.tile span{color:var(--soft);font-size:13px}
-.tile.bad b{color:var(--bad)}.tile.ok b{color:var(--ok)}section{margin:0 0 14px}
+:root{--ok:#14663f;--bad:#a3231b;--bad-bg:#fdeceb;--fine:#2a8a57;--dead:#c2332b;--rare:#d98a1f;--flat:#8b46b5;--twin:#2563c9}
+@media(prefers-color-scheme:dark){:root{--ok:#7fd6a8;--bad:#ff9a92;--bad-bg:#3a2122;--fine:#6fd19b;--dead:#ff7a70;--rare:#eab04d;--flat:#c792ea;--twin:#6ea8ff}}
+h3{font-size:15px;margin:0;display:inline}
+.tile.bad b{color:var(--bad)}.tile.ok b{color:var(--ok)}
 .alarm{border-left:4px solid var(--bad);background:var(--bad-bg);border-radius:6px;padding:10px 14px;margin:10px 0}
 .alarm p{color:var(--text);margin:3px 0}.alarm b{color:var(--bad)}.alarm ul{margin:4px 0;padding-left:20px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:14px 22px;align-items:start}
-figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px}svg{width:100%;height:auto;display:block}
+figure{max-width:620px}figcaption{font-size:14px}svg{width:100%;height:auto;display:block}
 .scroll{overflow-x:auto}
-table{border-collapse:collapse;font-size:14px}th{color:var(--soft);font-weight:500}
-th,td{padding:4px 10px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.ill td{background:var(--bad-bg)}
-details{border-top:1px solid var(--line);padding:10px 0}summary{cursor:pointer;border-radius:4px}summary span{color:var(--soft);margin-left:10px}
+tr.ill td{background:var(--bad-bg)}
+details{border-top:1px solid var(--line);padding:10px 0}summary{border-radius:4px}summary span{color:var(--soft);margin-left:10px}
 .units{display:flex;flex-wrap:wrap;gap:2px;margin:10px 0}
 .u{width:14px;height:14px;border-radius:3px;background:var(--fine)}.u.dead,.k.dead:before{background:var(--dead)}
 .u.rare,.k.rare:before{background:var(--rare)}.u.flat,.k.flat:before{background:var(--flat)}.u.twin,.k.twin:before{background:var(--twin)}
 .k{font-size:13px;color:var(--soft);margin-right:12px;white-space:nowrap}
 .k:before{content:"";display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:5px;background:var(--fine)}
-:focus-visible{outline:2px solid var(--focus);outline-offset:2px}
-@media(max-width:640px){body{padding:16px 10px}.tile,section{padding:11px 12px}th,td{padding:4px 7px}}
 )";
 
 std::string tile(const std::string& value, const std::string& label, const char* kind = "") {
@@ -323,17 +310,14 @@ std::string time_section(const Inspection& f) {
 
 std::string inspection_html(const Inspection& f) {
   const soma::Examination& e = f.examination;
-  const std::string title = escape_html(f.model + " on " + f.data + ", examined");
+  const std::string title = f.model + " on " + f.data + ", examined";
   std::int64_t units = 0, dead = 0;
   for (const LayerExamination* l : judged(e)) units += std::ssize(l->units), dead += l->dead;
   std::string html =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\"><title>Soma: " +
-      title + "</title><style>" + kStyle + lab::figure_style() + "</style></head><body>\n<h1>" +
-      title + "</h1>\n<p><code>" + escape_html(f.source) + "</code>; backend " +
-      escape_html(f.backend) + ", numerics " + name_of(f.numerics) + "; updates of " +
-      escape_html(f.optimizer) + " at " + brief_number(f.learning_rate) +
-      "</p>\n<div class=\"tiles\">\n" +
+      page_start("Soma: " + title, kStyle + lab::figure_style()) + "<h1>" + escape_html(title) +
+      "</h1>\n<p><code>" + escape_html(f.source) + "</code>; backend " + escape_html(f.backend) +
+      ", numerics " + name_of(f.numerics) + "; updates of " + escape_html(f.optimizer) + " at " +
+      brief_number(f.learning_rate) + "</p>\n<div class=\"tiles\">\n" +
       tile(std::to_string(e.alarms.size()), e.alarms.size() == 1 ? "alarm" : "alarms",
            e.alarms.empty() ? "ok" : "bad");
   if (!f.evaluation.confusion.empty())
@@ -343,5 +327,5 @@ std::string inspection_html(const Inspection& f) {
           tile(grouped(dead), "dead neurons");
   return html + "</div>\n" + alarms_section(f) + layers_section(f) + flow_section(f) +
          units_section(f) + time_section(f) + "<p>Soma " + soma::version() +
-         ". What the words and thresholds mean: framework/docs/clinic.md.</p></body></html>\n";
+         ". What the words and thresholds mean: framework/docs/clinic.md.</p>" + page_end();
 }

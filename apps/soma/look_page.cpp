@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "html_page.hpp"
 #include "lab/plot.hpp"
 #include "report.hpp"
 #include "soma/version.hpp"
@@ -10,22 +11,15 @@
 namespace {
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#5b6577;--line:#e3e6eb;--focus:#2563c9;--field:#e0401a;
---c0:#2563c9;--c1:#d9622b;--c2:#2a8a57;--c3:#8b46b5;--c4:#b0892b;--c5:#c23b6b;--c6:#3a8fa3;--c7:#6b7280}
-@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#a3acbd;--line:#313742;--focus:#6ea8ff;--field:#ff6a3d;
---c0:#6ea8ff;--c1:#ff9a66;--c2:#6fd19b;--c3:#c792ea;--c4:#e2c06a;--c5:#f28bb0;--c6:#7fcbdc;--c7:#a7afbd}}
-*{box-sizing:border-box}html{scroll-padding-top:12px}
-body{margin:0 auto;max-width:1200px;padding:28px 20px;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,sans-serif}
-h1{font-size:24px;margin:0;overflow-wrap:anywhere}h2{font-size:17px;margin:0 0 8px}h3{font-size:15px;margin:18px 0 6px}
-p{margin:4px 0 10px;color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
+:root{--field:#e0401a}
+@media(prefers-color-scheme:dark){:root{--field:#ff6a3d}}
+html{scroll-padding-top:12px}h3{font-size:15px;margin:18px 0 6px}
 nav{display:flex;flex-wrap:wrap;gap:4px 14px;margin:12px 0;font-size:14px}nav a{color:var(--focus);text-decoration:none;border-radius:4px}nav a:hover{text-decoration:underline}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(114px,1fr));gap:10px;margin:16px 0}
-.tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
-.tile b{display:block;font-size:20px;font-weight:600;white-space:nowrap}.tile span{color:var(--soft);font-size:13px}
-section{margin:0 0 14px;overflow-x:auto}
+.tiles{grid-template-columns:repeat(auto-fit,minmax(114px,1fr));gap:10px;margin:16px 0}
+.tile b{font-size:20px;white-space:nowrap}section{overflow-x:auto}
 .side{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,360px),1fr));gap:16px 26px;align-items:start}
 .row{display:flex;flex-wrap:wrap;gap:16px 20px;align-items:flex-start}
-figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px;margin-bottom:5px}.note{color:var(--soft);font-size:13px;margin-top:4px;line-height:1.4}
+figure{max-width:620px}figcaption{font-size:14px;margin-bottom:5px}.note{color:var(--soft);font-size:13px;margin-top:4px;line-height:1.4}
 .shot figcaption{font-weight:400;font-size:13px;margin:0 0 3px}.shot .note{max-width:150px}
 svg{width:100%;height:auto;display:block}
 img{display:block;max-width:100%;height:auto;image-rendering:pixelated;border-radius:2px;outline:1px solid var(--line)}
@@ -36,10 +30,8 @@ img{display:block;max-width:100%;height:auto;image-rendering:pixelated;border-ra
 .heat{background:linear-gradient(90deg,rgb(10,8,26),rgb(97,23,110),rgb(204,64,77),rgb(250,153,38),rgb(252,252,191))}
 .window{display:block;white-space:pre-wrap;word-break:break-all;background:var(--bg);border:1px solid var(--line);border-radius:6px;padding:5px 8px;max-width:640px}
 .window b{color:var(--field);background:rgba(224,64,26,.16);border-radius:2px}.window s{text-decoration:none;opacity:.42}
-table{border-collapse:collapse;font-size:14px}th{color:var(--soft);font-weight:500}th,td{padding:4px 10px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.band{fill:var(--field);fill-opacity:.16}
-details{margin-top:8px}summary{cursor:pointer;color:var(--soft)}:focus-visible{outline:2px solid var(--focus);outline-offset:2px}
-@media(max-width:640px){body{padding:16px 10px}.tile,section{padding:11px 12px}th,td{padding:4px 7px}}
+.band{fill:var(--field);fill-opacity:.16}
+details{margin-top:8px}summary{color:var(--soft)}
 @media print{nav{display:none}section{break-inside:avoid}}
 )";
 
@@ -170,12 +162,9 @@ std::string LookPage::html() const {
     row += "<div class=\"tile\"><b>" + escape_html(value) + "</b><span>" + escape_html(label) +
            "</span></div>\n";
   }
-  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-         "content=\"width=device-width,initial-scale=1\"><title>Soma: " +
-         escape_html(title) + "</title><style>" + kStyle + lab::figure_style() +
-         "</style></head><body>\n<h1>" + escape_html(title) + "</h1>\n<p>" + lead + " Soma " +
-         soma::version() + ".</p>\n<nav aria-label=\"Sections\">" + nav +
-         "</nav>\n<div class=\"tiles\">\n" + row + "</div>\n" + body + "</body></html>\n";
+  return page_start("Soma: " + title, kStyle + lab::figure_style()) + "<h1>" + escape_html(title) +
+         "</h1>\n<p>" + lead + " Soma " + soma::version() + ".</p>\n<nav aria-label=\"Sections\">" +
+         nav + "</nav>\n<div class=\"tiles\">\n" + row + "</div>\n" + body + page_end();
 }
 
 std::string named_bars(const std::string& title, const std::string& axis,

@@ -6,38 +6,25 @@
 #include <limits>
 
 #include "chart.hpp"
+#include "html_page.hpp"
 #include "session.hpp"
 #include "soma/version.hpp"
 
 namespace {
 
-// Colours: one set of names, two palettes; the browser's wish decides.
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#5b6577;--line:#e3e6eb;
---train:#2563c9;--test:#c8501b;--third:#1f8a5b;--hit:37,99,201;--miss:217,98,43;--look:#fff3e6}
-@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#a3acbd;--line:#313742;
---train:#6ea8ff;--test:#ff9a66;--third:#5fcf9b;--hit:110,168,255;--miss:255,154,102;--look:#3a2a1c}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1200px;padding:28px 20px;background:var(--bg);color:var(--text);
-font:15px/1.5 system-ui,sans-serif}
-h1{font-size:24px;margin:0;overflow-wrap:anywhere}h2{font-size:17px;margin:0 0 10px}h3{font-size:15px;margin:14px 0 4px}
-p{margin:4px 0 10px;color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px;margin:18px 0}
-.tile,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
-.tile b{display:block;font-size:21px;font-weight:600}.tile span{color:var(--soft);font-size:13px}
-section{margin:0 0 14px;overflow-x:auto}
-section:focus-visible,summary:focus-visible{outline:2px solid var(--train);outline-offset:2px}
+:root{--train:#2563c9;--test:#c8501b;--third:#1f8a5b;--hit:37,99,201;--miss:217,98,43;--look:#fff3e6}
+@media(prefers-color-scheme:dark){:root{--train:#6ea8ff;--test:#ff9a66;--third:#5fcf9b;--hit:110,168,255;--miss:255,154,102;--look:#3a2a1c}}
+h3{font-size:15px;margin:14px 0 4px}section{overflow-x:auto}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));column-gap:14px;align-items:start}
-figure{margin:0}figcaption{font-weight:600}figure svg{width:100%;height:auto;display:block}
+figure svg{width:100%;height:auto;display:block}
 svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis,.tick{stroke:var(--soft)}
 polyline{fill:none;stroke-width:2;stroke-linejoin:round;stroke:var(--train)}
 .train polyline{stroke:var(--train)}.train circle{fill:var(--train)}
 .test polyline{stroke:var(--test)}.test circle{fill:var(--test)}
 .key{font-weight:400;font-size:13px;margin-left:10px}.key.train,.key.forward{color:var(--train)}
 .key.test,.key.backward{color:var(--test)}.key.update{color:var(--third)}.key:before{content:"\25CF\00A0"}
-table{border-collapse:collapse;font-size:14px}th{color:var(--soft);font-weight:500}
-th,td{padding:4px 10px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
-td.w{white-space:normal;min-width:320px}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td.w{white-space:normal;min-width:320px}
 .confusion td,.confusion th{text-align:right;padding:5px 9px;min-width:44px;border:1px solid var(--line);
 font-variant-numeric:tabular-nums}
 .sum td{font-weight:600;border-bottom:0}.look td{background:var(--look)}.health th[colspan]{text-align:center}
@@ -48,8 +35,7 @@ font-variant-numeric:tabular-nums}
 .bars{width:100%}.bars td:last-child,.bars th:last-child{width:60%;min-width:180px}
 .bar{display:flex;height:12px}.bar i{display:block}.bar .forward{background:var(--train)}
 .bar .backward{background:var(--test)}.bar .update{background:var(--third)}
-.config td{white-space:normal;overflow-wrap:anywhere}details{margin-top:10px}summary{cursor:pointer;color:var(--soft)}
-@media(max-width:640px){body{padding:16px 10px}.tile,section{padding:11px 12px}th,td{padding:4px 7px}}
+.config td{white-space:normal;overflow-wrap:anywhere}details{margin-top:10px}summary{color:var(--soft)}
 )";
 
 std::string tile(const std::string& value, const std::string& label) {
@@ -208,14 +194,12 @@ std::string escape_html(const std::string& text) {
 }
 
 std::string report_html(const Report& report) {
-  const std::string title = escape_html(report.config.model + " on " + report.config.data);
-  std::string html =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\"><title>Soma: " +
-      title + "</title><style>" + kStyle + "</style></head><body>\n<h1>" + title + "</h1>\n<p>" +
-      escape_html(report.status) + "; backend " + escape_html(report.backend) + ", numerics " +
-      name_of(report.config.numerics) + ", weights <code>" +
-      escape_html(report.weights_sha256.substr(0, 12)) + "</code></p>\n<div class=\"tiles\">\n";
+  const std::string title = report.config.model + " on " + report.config.data;
+  std::string html = page_start("Soma: " + title, kStyle) + "<h1>" + escape_html(title) +
+                     "</h1>\n<p>" + escape_html(report.status) + "; backend " +
+                     escape_html(report.backend) + ", numerics " + name_of(report.config.numerics) +
+                     ", weights <code>" + escape_html(report.weights_sha256.substr(0, 12)) +
+                     "</code></p>\n<div class=\"tiles\">\n";
   if (!report.epochs.empty()) {
     const EpochMetrics& last = report.epochs.back();
     if (last.test_accuracy)
@@ -229,5 +213,5 @@ std::string report_html(const Report& report) {
   }
   return html + "</div>\n<div class=\"charts\">\n" + charts(report) + "</div>\n" +
          confusion_section(report) + classes_section(report) + health_section(report) +
-         profile_section(report) + configuration(report) + "</body></html>\n";
+         profile_section(report) + configuration(report) + page_end();
 }

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
-#include "../common/kernels.hpp"
 #include "convolution.hpp"
 #include "elementwise.hpp"
+#include "fallback.hpp"
 #include "kernels.hpp"
 #include "openmp.hpp"
 #include "primitive.hpp"
@@ -50,10 +51,10 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
         plans_([this](int threads) { return make_plan(threads); }) {
     const Plan* plan = plans_.at(base_team_);
     if (plan == nullptr) return;
-    canonical_ = common::make_canonical_kernel(op, openmp());
+    fallback_.emplace(op);
     info_.exactness = sdk::Exactness::bounded;
     info_.implementation = plan->gradient->implementation();
-    info_.workspace_bytes = std::max(plan->space.bytes(), canonical_->info().workspace_bytes);
+    info_.workspace_bytes = plan->space.bytes();
   }
   bool usable() const noexcept { return !info_.implementation.empty(); }
 
@@ -78,7 +79,7 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
       };
       input = round(0, plan->input, shape_.inputs());
       if (input != nullptr) grad = round(1, plan->grad, shape_.outputs());
-      if (grad == nullptr) return canonical_->execute(exec);
+      if (grad == nullptr) return fallback_->execute(exec);
     } else {
       input = reordered(plan->input, exec.input<float>(0));
       grad = reordered(plan->grad, exec.input<float>(1));
@@ -99,7 +100,7 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
     if (plan->weight.primitive) plan->weight.primitive->execute({own_weight, weight}, scratch);
 
     if (std::isinf(largest_magnitude(weight, weights_, threads))) {
-      canonical_->execute(exec);
+      fallback_->execute(exec);
     } else if (conv_.accumulate) {
       add_to(weight_out, weight, weights_, threads);
       if (bias_out != nullptr) add_to(bias_out, bias, shape_.channels_out(), threads);
@@ -182,7 +183,7 @@ class Conv2dWeightsKernel final : public sdk::Kernel {
   Layout bias_;
   int base_team_;
   PerTeam<Plan> plans_;
-  KernelPtr canonical_;
+  std::optional<Fallback> fallback_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "html_page.hpp"
 #include "plot.hpp"
 #include "report.hpp"
 
@@ -10,23 +11,21 @@ namespace lab {
 namespace {
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--text:#1d2330;--soft:#5d6779;--line:#e3e6eb;--yes:#14663f;--yes-bg:#e3f3e9;
---no:#a3231b;--no-bg:#fbe3e1;--focus:#2563c9;--c0:#2563c9;--c1:#d9622b;--c2:#2a8a57;--c3:#8b46b5;--c4:#b0892b;--c5:#c23b6b;--c6:#3a8fa3;--c7:#6b7280}
-@media(prefers-color-scheme:dark){:root{--bg:#14171c;--card:#1c2027;--text:#e6e9ef;--soft:#98a2b3;--line:#313742;--yes:#7fd6a8;--yes-bg:#173527;
---no:#ff9a92;--no-bg:#43211f;--focus:#6ea8ff;--c0:#6ea8ff;--c1:#ff9a66;--c2:#6fd19b;--c3:#c792ea;--c4:#e2c06a;--c5:#f28bb0;--c6:#7fcbdc;--c7:#a7afbd}}
-*{box-sizing:border-box}html{scroll-padding-top:12px}body{margin:0;background:var(--bg);color:var(--text);font:15px/1.55 system-ui,sans-serif}
+:root{--yes:#14663f;--yes-bg:#e3f3e9;--no:#a3231b;--no-bg:#fbe3e1}
+@media(prefers-color-scheme:dark){:root{--yes:#7fd6a8;--yes-bg:#173527;--no:#ff9a92;--no-bg:#43211f}}
+html{scroll-padding-top:12px}body{max-width:none;padding:0;line-height:1.55}
 .page{display:grid;grid-template-columns:250px minmax(0,1fr);max-width:1280px;margin:0 auto}
 nav{position:sticky;top:0;align-self:start;max-height:100vh;overflow-y:auto;padding:26px 16px;border-right:1px solid var(--line);font-size:13.5px}
 nav b{display:block;margin:14px 0 4px}nav a{display:flex;gap:6px;color:inherit;text-decoration:none;padding:2px 6px;border-radius:6px}nav a:hover{background:var(--line)}
 nav a span{margin-left:auto}main{padding:26px 30px;min-width:0}h1{font-size:26px;margin:0 0 4px}h2{font-size:21px;margin:38px 0 2px}h3{font-size:17px;margin:0}
-p{margin:6px 0}.soft{color:var(--soft)}article{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px 20px;margin:14px 0}
+p{margin:6px 0;color:inherit}.soft{color:var(--soft)}article{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px 20px;margin:14px 0}
 .head{display:flex;gap:10px;align-items:baseline;flex-wrap:wrap}.verdict{padding:1px 11px;border-radius:99px;font-weight:600;font-size:13px}
 .yes{background:var(--yes-bg);color:var(--yes)}.no{background:var(--no-bg);color:var(--no)}.s{font:12px ui-monospace,monospace;color:var(--soft)}
 .claim{font-style:italic}.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:12px 22px;margin-top:10px}
-figure{margin:0;max-width:620px}figcaption{font-weight:600;font-size:14px}svg{width:100%;height:auto}
+figure{max-width:620px}figcaption{font-size:14px}svg{width:100%;height:auto}
 img{max-width:100%;image-rendering:pixelated}
-table{border-collapse:collapse;font-size:13.5px}th,td{padding:3px 10px;border-bottom:1px solid var(--line);text-align:left}.n{text-align:right;font-variant-numeric:tabular-nums}
-code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}details{margin-top:8px}summary{cursor:pointer;color:var(--soft)}:focus-visible{outline:2px solid var(--focus);outline-offset:1px}
+table{font-size:13.5px}th{color:inherit;font-weight:600}th,td{padding:3px 10px;white-space:normal}
+details{margin-top:8px}summary{color:var(--soft)}
 .scroll{overflow-x:auto}
 @media(max-width:860px){.page{grid-template-columns:1fr}nav{position:static;max-height:none;border-right:0;border-bottom:1px solid var(--line)}main{padding:18px 12px}article{padding:14px 12px}}
 @media print{nav{display:none}.page{display:block}article{break-inside:avoid}}
@@ -95,11 +94,8 @@ std::string book_html(const std::vector<Outcome>& outcomes, const Edition& editi
            "</span></a>";
     body += article(o);
   }
-  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-         "content=\"width=device-width,initial-scale=1\">"
-         "<title>The neuron, measured</title><style>" +
-         std::string(kStyle) + figure_style() +
-         "</style></head>\n<body><div class=\"page\"><nav aria-label=\"Experiments\">"
+  return page_start("The neuron, measured", kStyle + figure_style()) +
+         "<div class=\"page\"><nav aria-label=\"Experiments\">"
          "<a href=\"#top\">Top</a>" +
          nav +
          "</nav><main id=\"top\"><h1>The neuron, measured</h1><p>What textbooks say of artificial "
@@ -111,7 +107,7 @@ std::string book_html(const std::vector<Outcome>& outcomes, const Edition& editi
          std::to_string(edition.threads) + (edition.threads == 1 ? " thread, " : " threads, ") +
          escape_html(edition.cpu) +
          (edition.quick ? "; quick edition: fewer seeds, smaller sizes" : "") + ".</p>\n" + body +
-         "</main></div></body></html>\n";
+         "</main></div>" + page_end();
 }
 
 }  // namespace lab

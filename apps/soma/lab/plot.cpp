@@ -35,6 +35,10 @@ std::string text_at(double x, double y, const char* anchor, const std::string& t
 
 std::string figure_style() {
   std::string css =
+      ":root{--c0:#2563c9;--c1:#d9622b;--c2:#2a8a57;--c3:#8b46b5"
+      ";--c4:#b0892b;--c5:#c23b6b;--c6:#3a8fa3;--c7:#6b7280}"
+      "@media(prefers-color-scheme:dark){:root{--c0:#6ea8ff;--c1:#ff9a66;--c2"
+      ":#6fd19b;--c3:#c792ea;--c4:#e2c06a;--c5:#f28bb0;--c6:#7fcbdc;--c7:#a7afbd}}"
       "svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.axis{stroke:var(--soft)}"
       ".mark{stroke-dasharray:5 4;stroke-width:1.5}"
       "polyline{fill:none;stroke-width:2;stroke-linejoin:round}"

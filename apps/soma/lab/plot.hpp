@@ -59,8 +59,8 @@ std::string heat_map(const std::string& title, int rows, int columns,
                      const std::vector<double>& values, const std::vector<std::string>& row_names,
                      const std::vector<std::string>& column_names);
 
-/// CSS of what the figures here are made of, for a page that defines the colours --soft, --line and
-/// --c0 to --c7.
+/// CSS of what the figures here are made of, for a page that starts with page_start(): the colours
+/// --c0 to --c7 and their classes.
 std::string figure_style();
 
 /// "0.0123", "12,345" ...: a number as a person writes it, with that many significant digits.

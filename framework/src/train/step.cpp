@@ -34,7 +34,11 @@ Trainer::State::Compiled& Trainer::State::training_program(std::int64_t batch) {
     remove_dead_nodes(graph);
     // The guard needs all gradients before the first update.
     compiled.hasty = options.nan_check == NanCheck::none;
-    compiled.hasty ? hasten_updates(graph) : postpone_gradients(graph);
+    if (compiled.hasty) {
+      hasten_updates(graph);
+    } else {
+      postpone_gradients(graph);
+    }
   }
   finish(compiled, std::move(graph), {&model.parameters(), &optimizer});
   return compiled;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "random.hpp"
 #include "soma/dataset.hpp"
 #include "soma/model.hpp"
+#include "soma/neuron/maximise.hpp"
 #include "soma/predictor.hpp"
 #include "soma/trainer.hpp"
 #include "watch.hpp"
@@ -17,74 +19,44 @@
 namespace lab {
 namespace {
 
-/// The layers behind the image.
-void add_classifier(soma::Model& net) {
+Finding maximisation(const Setting& setting) {
+  const soma::DataSplit data = soma::data::load("glyphs", setting.seed);
+  soma::Model net({28, 28, 1}, "digits");
   net.add(soma::Conv2d{.filters = 8, .kernel = 5, .activation = "relu"}, "conv")
       .add(soma::MaxPool2d{.size = 4}, "pool");
   net.add(soma::Flatten{}, "flat")
       .add(soma::Dense{.units = 32, .activation = "relu"}, "hidden")
       .add(soma::Dense{.units = 10}, "out");
-}
-
-Finding maximisation(const Setting& setting) {
-  const soma::DataSplit data = soma::data::load("glyphs", setting.seed);
-  soma::Model net({28, 28, 1}, "digits");
-  add_classifier(net);
   soma::Trainer trainer(net, setting.backend,
                         {.optimizer = soma::Adam{.learning_rate = 2e-3},
                          .seed = setting.seed,
                          .threads = setting.threads});
   trainer.fit(data.train.head(setting.quick ? 2000 : 8000), {.epochs = 4, .batch = 32});
   const soma::Predictor judge(net, setting.backend, {.concurrency = 1});
-  // An image that can be trained: the weights behind a constant input of 1. All else is put back
-  // after each update, so that gradient ascent moves the image alone.
+  std::vector<std::int64_t> digits(10);
+  std::iota(digits.begin(), digits.end(), 0);
+  const auto liked = soma::maximise(net, "out", digits, setting.backend,
+                                    {.steps = setting.sabotage ? 0 : 300,
+                                     .seed = setting.seed,
+                                     .log_probability = true,
+                                     .threads = setting.threads});
   Finding found;
   int sure = 0;
   double least = 1;
   std::vector<double> picture(56 * 140);
-  for (std::int32_t digit = 0; digit < 10; ++digit) {
-    soma::Model canvas({1}, "canvas");
-    canvas.add(soma::Dense{.units = 784, .bias = false, .init = soma::Init::constant(0.1)}, "image")
-        .add(soma::Activation{.function = "sigmoid"}, "pixels");
-    canvas.add(soma::Reshape{.shape = "28,28,1"}, "square");
-    add_classifier(canvas);
-    canvas.initialize(setting.seed);
-    auto pixels = canvas.parameter("image.weight").value.as<float>();
-    std::ranges::fill(pixels, -2.0f);
-    const auto put_back = [&] {
-      for (const soma::Parameter& p : net.parameters()) {
-        soma::Parameter& own = canvas.parameter(p.name);
-        std::ranges::copy(p.value.as<float>(), own.value.as<float>().begin());
-        ++own.version;
-      }
-    };
-    soma::TrainerOptions options{
-        .optimizer = soma::Sgd{.learning_rate = setting.sabotage ? 0.0 : 20.0},
-        .seed = setting.seed,
-        .threads = 1};
-    soma::Trainer ascent(canvas, setting.backend, options);
-    const std::array<float, 1> one{1};
-    const std::array<std::int32_t, 1> wanted{digit};
-    for (int step = 0; step < 800; ++step) {
-      put_back();
-      ascent.step(std::span<const float>(one), std::span<const std::int32_t>(wanted));
-      // Regularisers: at first what is not needed fades to black; nothing ever runs away.
-      for (float& v : pixels)
-        v = std::clamp(v + (step < 500 ? 0.002f * (-4 - v) : 0.0f), -6.0f, 6.0f);
-      ++canvas.parameter("image.weight").version;
-    }
-    std::vector<float> image(784), p(10);
-    for (std::size_t k = 0; k < 784; ++k) image[k] = 1 / (1 + std::exp(-pixels[k]));
+  for (const soma::Maximised& digit : liked) {
+    const std::vector<float>& image = digit.input;
+    std::vector<float> p(10);
     judge.run(std::span<const float>(image), p);
-    sure += p[static_cast<std::size_t>(digit)] > 0.99f;
-    least = std::min(least, double{p[static_cast<std::size_t>(digit)]});
+    const auto place = static_cast<std::size_t>(digit.unit);
+    sure += p[place] > 0.99f;
+    least = std::min(least, double{p[place]});
     // Two rows of five.
-    const auto place = static_cast<std::size_t>(digit);
     for (std::size_t r = 0; r < 28; ++r) {
       for (std::size_t c = 0; c < 28; ++c)
         picture[(place / 5 * 28 + r) * 140 + place % 5 * 28 + c] = image[r * 28 + c];
     }
-    found.figures.push_back({"digit_" + std::to_string(digit), p[static_cast<std::size_t>(digit)]});
+    found.figures.push_back({"digit_" + std::to_string(place), p[place]});
   }
   found.holds = sure == 10;
   found.measured =
@@ -386,9 +358,10 @@ Finding sparse_autoencoder(const Setting& setting) {
 constexpr Experiment kExperiments[] = {
     {"activation_maximisation", "S87", "Images that a neuron likes",
      "Gradient ascent on the input shows what a neuron looks for.",
-     "For each output of a net trained on digits, 800 steps of ascent on the pixels with decay: "
+     "For each output of a net trained on digits, 300 steps of ascent on the pixels with decay and "
+     "smoothing: "
      "how sure the net is of the image. Erhan et al. (2009).",
-     "sets the rate of the ascent to 0", maximisation},
+     "takes no step of the ascent", maximisation},
     {"superposition", "S90 S91", "More features than neurons",
      "When features are sparse a layer represents more of them than it has neurons, in overlapping "
      "directions.",

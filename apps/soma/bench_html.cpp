@@ -18,7 +18,7 @@ p{margin:4px 0}
 width:11px;height:11px;border-radius:3px;margin-right:6px;background:var(--c)}
 .case{display:grid;grid-template-columns:210px 1fr;column-gap:14px;padding:8px 0;border-top:1px solid var(--line)}
 .case:first-of-type{border-top:0}.name{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
-.row{display:grid;grid-template-columns:minmax(0,1fr) 190px;column-gap:12px;align-items:center}
+.row{display:grid;grid-template-columns:minmax(0,1fr) 232px;column-gap:12px;align-items:center}
 .track{position:relative;height:11px}.track:after{content:"";position:absolute;left:25%;top:-3px;bottom:-3px;
 border-left:1px dashed var(--soft)}
 .bar{height:11px;border-radius:0 3px 3px 0;background:var(--c);min-width:2px}
@@ -28,8 +28,8 @@ svg text{fill:var(--soft)}.grid{stroke:var(--line)}.roof{fill:none;stroke:var(--
 circle{fill:var(--c);fill-opacity:.75}
 .cut{-webkit-mask:linear-gradient(90deg,#000 92%,transparent);mask:linear-gradient(90deg,#000 92%,transparent)}
 .fig{font-size:12.5px;font-variant-numeric:tabular-nums;color:var(--soft);white-space:nowrap}
-.row .fig{display:grid;grid-template-columns:44px 1fr auto}.fig b{color:var(--text);font-weight:600}.bad{color:var(--bad)}li{margin:2px 0}ul{margin:0;padding-left:20px}
-@media(max-width:640px){.case{grid-template-columns:1fr}.row{grid-template-columns:minmax(0,1fr) 150px}}
+.row .fig{display:grid;grid-template-columns:40px 1fr auto;column-gap:8px}.fig b{color:var(--text);font-weight:600}.bad{color:var(--bad)}li{margin:2px 0}ul{margin:0;padding-left:20px}
+@media(max-width:640px){.case{grid-template-columns:1fr}.row{grid-template-columns:minmax(0,1fr) 196px}.fig{font-size:11px}.row .fig{grid-template-columns:30px 1fr auto}}
 )";
 
 std::string text_of(const char* format, double value) {

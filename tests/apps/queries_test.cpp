@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "small_task.hpp"
 
 namespace {
@@ -128,6 +130,26 @@ TEST_F(TrainedRun, HumanOutputIsThereWithoutJson) {
     EXPECT_EQ(outcome.exit_code, 0) << command_line(arguments) << "\n" << outcome.err;
     EXPECT_FALSE(outcome.out.empty()) << command_line(arguments);
   }
+}
+
+/// What GCC's OpenMP says of itself when it is loaded, if it is.
+std::string spin_count(const std::string& wanted) {
+  const TemporaryFolder folder;
+  setenv("OMP_DISPLAY_ENV", "verbose", 1);
+  if (!wanted.empty()) setenv("GOMP_SPINCOUNT", wanted.c_str(), 1);
+  const Outcome outcome = soma_command({"backends"}, folder.path());
+  for (const char* name : {"OMP_DISPLAY_ENV", "GOMP_SPINCOUNT"}) unsetenv(name);
+  const std::string word = "GOMP_SPINCOUNT = '";
+  const std::size_t at = outcome.err.find(word);
+  if (at == std::string::npos) return outcome.err;
+  const std::size_t begin = at + word.size();
+  return outcome.err.substr(begin, outcome.err.find('\'', begin) - begin);
+}
+
+TEST(Backends, OpenmpSpinsBrieflyUnlessTheUserSaysOtherwise) {
+  if (std::ranges::find(built_backends(), "onednn") == built_backends().end()) GTEST_SKIP();
+  EXPECT_EQ(spin_count(""), "10000");
+  EXPECT_EQ(spin_count("77"), "77");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "plugins/fp_environment.hpp"
+#include "plugins/openmp_wait.hpp"
 #include "soma/version.hpp"
 
 namespace soma::plugins {
@@ -79,7 +80,10 @@ Rejection load_library(const std::filesystem::path& file, boost::dll::shared_lib
   std::error_code error;
   const auto mode = boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local |
                     static_cast<boost::dll::load_mode::type>(RTLD_NODELETE);
-  library->load(file, error, mode);
+  {
+    const ShortOpenmpWait wait;
+    library->load(file, error, mode);
+  }
   const FpControl after = FpControl::read();
   if (after != before) before.restore();
   if (error) {

@@ -99,7 +99,8 @@ int strcmp(const char* a, const char* b) {
       reinterpret_cast<int (*)(void**, const void*)>(dlsym(library, "dnnl_primitive_create"));
   return create(primitive, descriptor);
 }
-int posix_memalign(void** p, std::size_t alignment, std::size_t size) {
+[[gnu::visibility("default")]] int posix_memalign(void** p, std::size_t alignment,
+                                                  std::size_t size) {
   count();
   *p = __libc_memalign(alignment, size);
   return *p == nullptr ? 12 : 0;

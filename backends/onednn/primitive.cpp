@@ -108,7 +108,7 @@ std::byte* workspace(void* reserved, std::size_t reserved_bytes, std::size_t byt
 }
 
 int team_for(double work, int threads) {
-  constexpr double kSerialWork = 1 << 20;  // about 10 us on one core
+  constexpr double kSerialWork = 1 << 19;  // about 5 us on one core
   return work < kSerialWork ? 1 : threads;
 }
 
